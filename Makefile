@@ -1,0 +1,69 @@
+# Everything that is built stands in bin/; remove it to start anew.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+STACK ?= dev
+OUT ?=
+export CGO_ENABLED := 0
+PULUMI_VERSION := $(shell sed -n 's|^\tgithub.com/pulumi/pulumi/pkg/v3 v|v|p' tools/pulumi/go.mod)
+
+# The command line tool is built only where there is none.
+ENGINE := bin/eks/node_modules/.package-lock.json $(if $(shell command -v pulumi),,bin/pulumi)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: preview
+preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, OUT=dir writes YAML and JSON)
+	@bin/preview -stack $(STACK) $(if $(OUT),-out $(OUT))
+
+.PHONY: test
+test: tools ## Run the unit and engine tests
+	KANSOKU_TOOLS=required go test -timeout 30m ./...
+
+.PHONY: lint
+lint: bin/golangci-lint ## Lint and check the formatting
+	bin/golangci-lint run ./...
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## Format
+	bin/golangci-lint fmt ./...
+
+.PHONY: bench
+bench: tools bin/preview ## Print times, memory, constructor costs and the critical path of an up
+	@scripts/bench
+
+.PHONY: generate
+generate: bin/controller-gen ## Regenerate the CRDs and the golden files
+	go generate ./...
+	UPDATE_GOLDEN=1 go test ./... >/dev/null
+
+.PHONY: tools
+tools: $(ENGINE) ## Build what the engine without a cloud needs
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin out
+
+bin/pulumi: tools/pulumi/go.mod tools/pulumi/go.sum
+	@echo "building the Pulumi CLI $(PULUMI_VERSION): two to six minutes, once"
+	cd tools/pulumi && go build -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
+		-o ../../bin/pulumi github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+
+bin/eks/node_modules/.package-lock.json: tools/eks/package.json tools/eks/package-lock.json
+	@mkdir -p bin/eks && cp tools/eks/package.json tools/eks/package-lock.json bin/eks/
+	npm ci --prefix bin/eks --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
+	cd tools/golangci-lint && go build -ldflags "-s -w" -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/controller-gen: tools/controller-gen/go.mod tools/controller-gen/go.sum
+	cd tools/controller-gen && go build -o ../../bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
+
+.PHONY: bin/preview
+bin/preview:
+	@go build -ldflags "-s -w" -o bin/preview ./cmd/preview
