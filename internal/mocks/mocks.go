@@ -2,6 +2,7 @@
 package mocks
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,9 @@ type Recorder struct {
 	Outputs map[string]func(r Resource) map[string]any
 	// Calls answers invokes by token; an invoke without an entry fails the program.
 	Calls map[string]func(args map[string]any) map[string]any
+	// EKS gives the outputs of the AWS cluster inside pulumi-eks' remote component, as the engine would give them (name, endpoint,
+	// identities, ...). A program that creates such a component needs it.
+	EKS map[string]any
 
 	mu        sync.Mutex
 	resources []Resource
@@ -52,6 +56,9 @@ func (r *Recorder) Run(t *testing.T, program pulumi.RunFunc) {
 
 // RunErr runs program against the recorder.
 func (r *Recorder) RunErr(program pulumi.RunFunc) error {
+	if r.EKS != nil {
+		program = r.withEKS(program)
+	}
 	return pulumi.RunErr(program, pulumi.WithMocks(Project, Stack, r))
 }
 
@@ -131,10 +138,9 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		outputs["arn"] = resource.NewStringProperty("arn:aws:" + args.Name)
 	}
 	if compute := r.Outputs[args.TypeToken]; compute != nil {
-		for key, value := range resource.NewPropertyMapFromMap(compute(one)) {
-			outputs[key] = value
-		}
+		maps.Copy(outputs, resource.NewPropertyMapFromMap(compute(one)))
 	}
+	r.eksOutputs(one, outputs)
 	id := args.ID
 	if id == "" {
 		id = args.Name + "-id"
