@@ -1,0 +1,51 @@
+// Command preview shows what `pulumi preview` will show for a stack, with the real engine and without an account.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/kansoku/kansoku/internal/offline"
+	"github.com/kansoku/kansoku/internal/program"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "preview:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	options := offline.Options{Program: program.WithKeys, Output: os.Stdout, Colour: isTerminal(os.Stdout)}
+	var more offline.PreviewOptions
+	var render bool
+	flag.StringVar(&options.Stack, "stack", "dev", "stack whose file Pulumi.<stack>.yaml is read")
+	flag.StringVar(&options.Project, "project", ".", "directory of Pulumi.yaml, the stack files and bin/")
+	flag.StringVar(&more.Out, "out", "", "directory to write Kubernetes objects (YAML) and AWS resources (JSON) into, from an up against the doubles")
+	flag.BoolVar(&more.ShowSecrets, "show-secrets", false, "write secrets into these files, which then only their owner can read")
+	flag.BoolVar(&more.CriticalPath, "critical-path", false, "print the critical path of an up, with published creation times")
+	flag.BoolVar(&render, "render", false, "only print the Kubernetes objects as YAML, without the engine")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if render {
+		_, err := offline.Render(options, os.Stdout)
+		return err
+	}
+	return offline.RunPreview(ctx, options, more)
+}
+
+// isTerminal says whether colours make sense.
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+}

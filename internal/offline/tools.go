@@ -1,0 +1,173 @@
+package offline
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/blang/semver"
+	"github.com/pulumi/pulumi/sdk/v3"
+)
+
+// tools are the programs that the engine needs, by absolute path.
+type tools struct {
+	cli        string
+	cliVersion semver.Version
+	node       string
+	eks        string // directory of the package @pulumi/eks
+	eksVersion string
+}
+
+// CheckTools says what is missing to run the engine with the tools in the directory bin ("" for "bin" in the working directory), and
+// which make target builds it; nil if all is there.
+func CheckTools(bin string) error {
+	_, err := findTools(context.Background(), bin)
+	return err
+}
+
+func findTools(ctx context.Context, bin string) (tools, error) {
+	if bin == "" {
+		bin = "bin"
+	}
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return tools{}, fmt.Errorf("resolving the directory of tools: %w", err)
+	}
+	var found tools
+	var cliErr, eksErr error
+	found.cli, found.cliVersion, cliErr = findCLI(ctx, bin)
+	found.eks, found.eksVersion, eksErr = findEKS(bin)
+	found.node, err = exec.LookPath("node")
+	if err != nil {
+		err = errors.New("node is not on PATH: install Node 20 or newer; the pulumi-eks provider runs on it")
+	}
+	return found, errors.Join(cliErr, err, eksErr)
+}
+
+// findCLI prefers the tool that this repository builds, so that an older one on PATH changes nothing.
+func findCLI(ctx context.Context, bin string) (string, semver.Version, error) {
+	path := filepath.Join(bin, "pulumi")
+	if _, err := os.Stat(path); err != nil {
+		path, err = exec.LookPath("pulumi")
+		if err != nil {
+			return "", semver.Version{}, fmt.Errorf("the Pulumi CLI is neither in %s nor on PATH: `make bin/pulumi` builds it", bin)
+		}
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", semver.Version{}, fmt.Errorf("resolving the path of the Pulumi CLI: %w", err)
+	}
+	command := exec.CommandContext(ctx, path, "version") //nolint:gosec // the tool that was just looked up
+	command.Env = []string{"PULUMI_SKIP_UPDATE_CHECK=true", "HOME=" + os.TempDir(), "PATH=" + os.Getenv("PATH")}
+	printed, err := command.Output()
+	if err != nil {
+		return "", semver.Version{}, fmt.Errorf("asking %s for its version: %w", path, err)
+	}
+	version, err := semver.ParseTolerant(strings.TrimSpace(string(printed)))
+	if err != nil {
+		return "", semver.Version{}, fmt.Errorf("reading the version of %s: %w", path, err)
+	}
+	// The Automation API refuses a tool that is older than itself.
+	if version.LT(sdk.Version) || version.Major != sdk.Version.Major {
+		return "", semver.Version{}, fmt.Errorf("%s is version %s, needed is %s or newer: remove it, and `make bin/pulumi` builds it", path, version, sdk.Version)
+	}
+	return path, version, nil
+}
+
+func findEKS(bin string) (dir, version string, err error) {
+	dir = filepath.Join(bin, "eks", "node_modules", "@pulumi", "eks")
+	manifest, err := os.ReadFile(filepath.Join(dir, "package.json")) //nolint:gosec // below the directory of tools
+	if err != nil {
+		return "", "", fmt.Errorf("the pulumi-eks provider is not in %s: `make tools` installs it", filepath.Join(bin, "eks"))
+	}
+	var described struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(manifest, &described); err != nil || described.Version == "" {
+		return "", "", fmt.Errorf("reading the version of the pulumi-eks provider in %s: `make clean tools` installs it anew", dir)
+	}
+	return dir, described.Version, nil
+}
+
+// install writes what stands first on PATH, and the plugin that the engine starts for pulumi-eks, into home. proxy is the address of the
+// loopback proxy.
+func (t tools) install(shims, pulumiHome, proxy string) error {
+	plugin := filepath.Join(pulumiHome, "plugins", "resource-eks-v"+t.eksVersion)
+	main := filepath.Join(shims, "eks.js")
+	files := map[string]string{
+		// pulumi-eks asks both for their version, even in a preview, and uses neither.
+		filepath.Join(shims, "aws"):     "#!/bin/sh\n[ \"$1\" = --version ] && echo aws-cli/2.30.0 && exit\n" + refuse("aws"),
+		filepath.Join(shims, "kubectl"): "#!/bin/sh\n[ \"$1\" = version ] && echo '{\"clientVersion\":{\"gitVersion\":\"v1.36.0\"}}' && exit\n" + refuse("kubectl"),
+		main:                            fmt.Sprintf("require(%s).main(process.argv.slice(2));\n", jsString(filepath.Join(t.eks, "cmd", "provider"))),
+		// HTTPS_PROXY is read by pulumi-eks only; gRPC reads the lower-case names, which are not set.
+		filepath.Join(plugin, "pulumi-resource-eks"): fmt.Sprintf("#!/bin/sh\nexport HTTPS_PROXY=http://%s NO_PROXY=127.0.0.1,localhost no_grpc_proxy=127.0.0.1,localhost\nexec %s %s \"$@\"\n",
+			proxy, shellString(t.node), shellString(main)),
+	}
+	for _, dir := range []string{shims, plugin} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the directory of shims: %w", err)
+		}
+	}
+	for path, content := range files {
+		if err := os.WriteFile(path, []byte(content), 0o700); err != nil { //nolint:gosec // they are executed
+			return fmt.Errorf("writing the shim %s: %w", filepath.Base(path), err)
+		}
+	}
+	return nil
+}
+
+func refuse(name string) string {
+	return "echo \"the engine without a cloud has no " + name + ": refusing: $*\" >&2\nexit 1\n"
+}
+
+func shellString(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func jsString(s string) string {
+	quoted, _ := json.Marshal(s)
+	return string(quoted)
+}
+
+// command runs the CLI for the Automation API. Unlike the Automation API's own it passes none of this process's environment on, so that
+// no credentials, proxy, kubeconfig or Pulumi setting of the caller has a say.
+type command struct {
+	path    string
+	version semver.Version
+	env     []string
+}
+
+// Version implements auto.PulumiCommand.
+func (c command) Version() semver.Version { return c.version }
+
+// Run implements auto.PulumiCommand.
+func (c command) Run(
+	ctx context.Context, dir string, stdin io.Reader, stdouts, stderrs []io.Writer, env []string, args ...string,
+) (string, string, int, error) {
+	run := exec.CommandContext(ctx, c.path, append([]string{"--non-interactive"}, args...)...) //nolint:gosec // the Automation API's arguments
+	run.Dir, run.Stdin = dir, stdin
+	run.Env = append(append(append([]string{}, c.env...), env...), "PULUMI_AUTOMATION_API=true")
+	var stdout, stderr bytes.Buffer
+	run.Stdout, run.Stderr = io.MultiWriter(append(stdouts, &stdout)...), io.MultiWriter(append(stderrs, &stderr)...)
+	// Its own process group: an interrupt at the terminal reaches the CLI once, through the context.
+	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
+	run.WaitDelay = 10 * time.Second
+	err := run.Run()
+	code := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		code = -1
+	}
+	return stdout.String(), stderr.String(), code, err
+}
