@@ -28,6 +28,9 @@ func (r Resources) Or(defaults Resources) Resources {
 	}
 	if r.CPU == "" {
 		r.CPU = defaults.CPU
+		if r.CPULimit == "" {
+			r.CPULimit = defaults.CPULimit
+		}
 	}
 	if r.Memory == "" {
 		r.Memory = defaults.Memory
@@ -96,14 +99,29 @@ func (r Resources) Native() nativecorev1.ResourceRequirements {
 	}
 }
 
-// RestrictedPod is the pod security context that Pod Security "restricted" asks for. Files of mounted volumes belong to the group.
+// RestrictedPod is the pod security context that Pod Security "restricted" asks for. Files of mounted volumes belong to the group;
+// a volume that belongs to it already is not walked through again, so that a pod that moves starts at once.
 func RestrictedPod(uid, gid int) *corev1.PodSecurityContextArgs {
 	return &corev1.PodSecurityContextArgs{
-		RunAsNonRoot:   pulumi.Bool(true),
-		RunAsUser:      pulumi.Int(uid),
-		RunAsGroup:     pulumi.Int(gid),
-		FsGroup:        pulumi.Int(gid),
-		SeccompProfile: &corev1.SeccompProfileArgs{Type: pulumi.String("RuntimeDefault")},
+		RunAsNonRoot:        pulumi.Bool(true),
+		RunAsUser:           pulumi.Int(uid),
+		RunAsGroup:          pulumi.Int(gid),
+		FsGroup:             pulumi.Int(gid),
+		FsGroupChangePolicy: pulumi.String("OnRootMismatch"),
+		SeccompProfile:      &corev1.SeccompProfileArgs{Type: pulumi.String("RuntimeDefault")},
+	}
+}
+
+// NativeRestrictedPod is RestrictedPod for a custom resource.
+func NativeRestrictedPod(uid, gid int64) *nativecorev1.PodSecurityContext {
+	nonRoot, policy := true, nativecorev1.FSGroupChangeOnRootMismatch
+	return &nativecorev1.PodSecurityContext{
+		RunAsNonRoot:        &nonRoot,
+		RunAsUser:           &uid,
+		RunAsGroup:          &gid,
+		FSGroup:             &gid,
+		FSGroupChangePolicy: &policy,
+		SeccompProfile:      &nativecorev1.SeccompProfile{Type: nativecorev1.SeccompProfileTypeRuntimeDefault},
 	}
 }
 
