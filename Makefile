@@ -34,7 +34,8 @@ fmt: bin/golangci-lint ## Format
 
 .PHONY: bench
 bench: tools bin/preview ## Print times, memory, constructor costs and the critical path of an up
-	@scripts/bench
+	go test -run '^$$' -bench . -benchtime 5x ./tests
+	@for stack in dev prod; do bin/preview -stack $$stack -critical-path | sed -n '/^critical path/,$$p'; done
 
 .PHONY: generate
 generate: bin/controller-gen ## Regenerate the CRDs and the golden files

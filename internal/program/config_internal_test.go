@@ -1,0 +1,255 @@
+package program
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+// settings is a stack's configuration as the engine hands it over: structured values as JSON.
+type settings map[string]string
+
+func (s settings) GetConfig(key string) (string, bool) {
+	v, ok := s[key]
+	return v, ok
+}
+
+func (s settings) with(changes settings) settings {
+	all := maps.Clone(s)
+	for key, value := range changes {
+		if value == "" {
+			delete(all, key)
+		} else {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+func (s settings) load() (*Config, error) {
+	return load(s, "kansoku", "test", slices.Sorted(maps.Keys(s)))
+}
+
+// shipped reads a stack file of this repository.
+func shipped(t testing.TB, stack string) settings {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "Pulumi."+stack+".yaml"))
+	require.NoError(t, err)
+	var file struct {
+		Config map[string]any `json:"config"`
+	}
+	require.NoError(t, yaml.Unmarshal(data, &file))
+	all := settings{}
+	for key, value := range file.Config {
+		if text, ok := value.(string); ok {
+			all[key] = text
+			continue
+		}
+		raw, err := json.Marshal(value)
+		require.NoError(t, err)
+		all[key] = string(raw)
+	}
+	return all
+}
+
+func TestShippedStacksAreValid(t *testing.T) {
+	t.Parallel()
+	for _, stack := range []string{"dev", "prod"} {
+		cfg, err := shipped(t, stack).load()
+		require.NoError(t, err, stack)
+		assert.Equal(t, "kansoku-test", cfg.Name)
+		assert.Equal(t, "ap-northeast-1", cfg.AWS.Region)
+		assert.Equal(t, []string{"ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"}, cfg.Network.ZoneNames())
+		assert.Equal(t, 2, cfg.Monitoring.Prometheus.Replicas)
+		assert.Equal(t, "1.36", cfg.Cluster.Version)
+		assert.Equal(t, "observability", cfg.Tags["CostCenter"])
+		assert.Equal(t, stack == "prod", cfg.Protect)
+		assert.Equal(t, stack == "prod", cfg.Monitoring.Prometheus.RequireZones)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	dev := shipped(t, "dev")
+	for name, tc := range map[string]struct {
+		change settings
+		want   []string
+	}{
+		"an unknown key": {
+			settings{"kansoku:netwrok": "{}"},
+			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, got {}`},
+		},
+		"an unknown key inside": {
+			settings{"kansoku:chunks": `{"expireDay": 30}`},
+			[]string{`kansoku:chunks.expireDay: is not a key; known are name, versioning, kmsKeyArn, expireDays, `},
+		},
+		"an unknown key in a list": {
+			settings{"kansoku:cluster": `{"access": [{"principalArn": "x"}, {"principal": "y"}]}`},
+			[]string{`kansoku:cluster.access[1].principal: is not a key; known are principalArn, policy, namespaces, got "y"`},
+		},
+		"another namespace": {
+			settings{"kubernetes:context": "prod"},
+			[]string{`kubernetes:context: must not be set: the program reads the namespaces kansoku and aws only, got "prod"`},
+		},
+		"an AWS key that would be ignored": {
+			settings{"aws:assumeRole": `{"roleArn": "x"}`},
+			[]string{`aws:assumeRole: is not a key; known are region, profile, got {"roleArn":"x"}`},
+		},
+		"wrong types and unknown keys, all at once": {
+			settings{"kansoku:netwrok": "{}", "kansoku:protect": "maybe", "kansoku:network": "[]", "kansoku:index": "7", "kansoku:monitoring": `{"prometheus": {"replicas": "two"}}`},
+			[]string{
+				`kansoku:netwrok: is not a key`, `kansoku:protect: must be true or false, got "maybe"`, `kansoku:network: must be an object, got []`,
+				`kansoku:index: must be an object, got 7`,
+				`kansoku:monitoring.prometheus.replicas: must be a whole number, got "two"`,
+			},
+		},
+		"a fraction": {
+			settings{"kansoku:chunks": `{"expireDays": 2.5}`},
+			[]string{`kansoku:chunks.expireDays: must be a whole number, got 2.5`},
+		},
+		"a number that lost its zero": {
+			settings{"kansoku:cluster": `{"version": 1.3}`},
+			[]string{`kansoku:cluster.version: must be a string: quote it, got 1.3`},
+		},
+		"a list of the wrong things": {
+			settings{"kansoku:cluster": `{"logTypes": "audit"}`},
+			[]string{`kansoku:cluster.logTypes: must be a list, got "audit"`},
+		},
+		"no region":   {settings{"aws:region": ""}, []string{`aws:region: must name the region, such as "ap-northeast-1", unless kansoku:kubeconfig is set, got ""`}},
+		"bad region":  {settings{"aws:region": "Tokyo"}, []string{`aws:region: must be the name of a region, such as "ap-northeast-1", got "Tokyo"`}},
+		"nobody pays": {settings{"kansoku:tags": "{}"}, []string{`kansoku:tags.CostCenter: must say who pays, got ""`}},
+		"reserved tag": {
+			settings{"kansoku:tags": `{"CostCenter": "x", "Stack": "other"}`},
+			[]string{`kansoku:tags.Stack: must not be set: AWS or the program sets it, got "other"`},
+		},
+		"a bad name": {
+			settings{"kansoku:name": "My_Stack"},
+			[]string{`kansoku:name: must be 3 to 28 lower-case letters, digits and dashes, beginning with a letter, got "My_Stack"`},
+		},
+		"zones of another region": {
+			settings{"aws:region": "eu-west-1"},
+			[]string{`kansoku:network.zones[0]: must be a zone of eu-west-1, got "ap-northeast-1a"`},
+		},
+		"a new cluster without network and nodes": {
+			settings{"kansoku:network": "", "kansoku:nodes": ""},
+			[]string{
+				`kansoku:network: must be set: a new cluster needs a VPC, created or existing, got null`,
+				`kansoku:nodes: must be set: a new cluster needs nodes, got null`,
+			},
+		},
+		"a kubeconfig beside a cluster of our own": {
+			settings{"kansoku:kubeconfig": "apiVersion: v1"},
+			[]string{
+				`kansoku:nodes: must not be set: nodes join a cluster that AWS knows, not one known by kansoku:kubeconfig`,
+				`kansoku:network: must not be set: the cluster of kansoku:kubeconfig has a network`,
+			},
+		},
+		"no AWS and no other store": {
+			settings{
+				"aws:region": "", "kansoku:kubeconfig": "apiVersion: v1", "kansoku:network": "", "kansoku:cluster": "", "kansoku:nodes": "",
+			},
+			[]string{`kansoku:blocks.existing: must be an existing bucket with an endpoint where aws:region is not set, got null`},
+		},
+		"nodes for an existing cluster in an unknown network": {
+			settings{"kansoku:cluster": `{"existing": {"name": "theirs"}}`, "kansoku:network": ""},
+			[]string{`kansoku:network.existing: must name the VPC and subnets of the existing cluster that kansoku:nodes join, got null`},
+		},
+		"one zone for spread replicas": {
+			settings{
+				"kansoku:network": `{"existing": {"vpcId": "vpc-0123456789abcdef0", "privateSubnets": {"ap-northeast-1a": "subnet-0123456789abcdef0"}}}`,
+				"kansoku:monitoring": `{"prometheus": {"requireZones": true}}`,
+			},
+			[]string{`kansoku:monitoring.prometheus.requireZones: must be false, or the network must have at least two zones (it has 1): replicas cannot spread, got true`},
+		},
+		"a bad CIDR":                     {settings{"kansoku:network": `{"cidr": "10.0.0.0/33", "zones": ["ap-northeast-1a", "ap-northeast-1c"]}`}, []string{`kansoku:network.cidr: `, `got "10.0.0.0/33"`}},
+		"an existing VPC without subnets": {settings{"kansoku:network": `{"existing": {"vpcId": "vpc-0123456789abcdef0"}}`}, []string{`kansoku:network.existing.privateSubnets: `}},
+		"three spot types": {
+			settings{"kansoku:nodes": `{"spot": {"instanceTypes": ["m6i.large", "m6a.large", "m5.large"], "maxSize": 2}, "onDemand": {"instanceTypes": ["t3.medium"], "maxSize": 1, "minSize": 1, "desiredSize": 1}}`},
+			[]string{`kansoku:nodes.spot.instanceTypes: `, `got ["m6i.large","m6a.large","m5.large"]`},
+		},
+		"a retention that the sidecar cannot keep up with": {
+			settings{"kansoku:monitoring": `{"prometheus": {"retention": "2h"}}`},
+			[]string{`kansoku:monitoring.prometheus.retention: `, `got "2h"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := dev.with(tc.change).load()
+			require.Error(t, err)
+			for _, want := range tc.want {
+				assert.Contains(t, err.Error(), want)
+			}
+		})
+	}
+}
+
+func TestViolationsOfDifferentSectionsComeTogether(t *testing.T) {
+	t.Parallel()
+	_, err := shipped(t, "dev").with(settings{
+		"kansoku:name": "X", "aws:region": "nowhere", "kansoku:tags": "{}", "kansoku:chunks": `{"expireDays": -1}`,
+	}).load()
+	require.Error(t, err)
+	for _, key := range []string{"kansoku:name: ", "aws:region: ", "kansoku:tags.CostCenter: ", "kansoku:chunks.expireDays: "} {
+		assert.Contains(t, err.Error(), key)
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	_, err := shipped(t, "dev").with(settings{"kansoku:kubeconfig": "s3cr3t", "kansoku:name": "X"}).load()
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "s3cr3t")
+}
+
+func TestAnExistingClusterNeedsNoNetwork(t *testing.T) {
+	t.Parallel()
+	cfg, err := settings{
+		"kansoku:kubeconfig": "apiVersion: v1",
+		"kansoku:blocks":     `{"existing": {"name": "blocks", "region": "us-east-1", "endpoint": "minio.storage.svc:9000", "insecure": true, "credentialsSecret": "minio"}}`,
+	}.load()
+	require.NoError(t, err)
+	assert.False(t, cfg.onAWS())
+	assert.False(t, cfg.newCluster())
+	assert.Equal(t, "minio.storage.svc:9000", cfg.Blocks.Existing.Endpoint)
+}
+
+func TestEnvironmentKeys(t *testing.T) { //nolint:paralleltest // sets the environment
+	t.Setenv("PULUMI_CONFIG", `{"kansoku:name": "x", "aws:region": "y"}`)
+	keys, err := environmentKeys()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"aws:region", "kansoku:name"}, keys)
+	t.Setenv("PULUMI_CONFIG", `{`)
+	_, err = environmentKeys()
+	require.ErrorContains(t, err, "reading PULUMI_CONFIG")
+}
+
+// FuzzLoad: whatever stands under a key, loading answers with a configuration or an error.
+func FuzzLoad(f *testing.F) {
+	dev := shipped(f, "dev")
+	for key, value := range dev {
+		f.Add(key, value)
+	}
+	for _, value := range []string{"", "null", "{}", "[]", "[null]", "1e99", `"x"`, `{"existing": null}`, `{"existing": {}}`, `{"spot": {"instanceTypes": [""]}}`} {
+		for _, key := range []string{"network", "cluster", "nodes", "blocks", "chunks", "index", "monitoring", "tags", "protect", "name"} {
+			f.Add("kansoku:"+key, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, key, value string) {
+		changed := dev.with(settings{key: value})
+		cfg, err := changed.load()
+		if (cfg == nil) == (err == nil) && err == nil {
+			t.Fatalf("%s=%s: neither a configuration nor an error", key, value)
+		}
+		if err != nil && strings.TrimSpace(err.Error()) == "" {
+			t.Fatalf("%s=%s: an error without words", key, value)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+// Package program is Kansoku's Pulumi program: configuration in, the AWS side and the stack on it, outputs out.
+package program
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/kansoku/kansoku/components/monitoring"
+	"github.com/kansoku/kansoku/components/operator"
+	"github.com/kansoku/kansoku/infra"
+)
+
+// Deploy is the program that main runs: it reads the stack's configuration, refuses it with every violation at once, or deploys it.
+func Deploy(ctx *pulumi.Context) error {
+	keys, err := environmentKeys()
+	if err != nil {
+		return err
+	}
+	return WithKeys(keys)(ctx)
+}
+
+// WithKeys is Deploy for a caller that runs the program inside its own process and knows which configuration keys the stack sets
+// ("kansoku:network"): a context cannot enumerate them.
+func WithKeys(keys []string) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		cfg, err := load(ctx, ctx.Project(), ctx.Stack(), keys)
+		if err != nil {
+			return fmt.Errorf("the configuration of stack %s is refused:\n%w", ctx.Stack(), err)
+		}
+		return deploy(ctx, cfg)
+	}
+}
+
+// deployment is what has been built so far; nil where the stack does without.
+type deployment struct {
+	cfg     *Config
+	account account
+	network *infra.Network
+	cluster *infra.Cluster
+	blocks  *infra.Bucket
+	chunks  *infra.Bucket
+	index   *infra.Table
+	roles   map[string]pulumi.StringInput // by workload
+
+	monitoring *monitoring.Monitoring
+}
+
+func deploy(ctx *pulumi.Context, cfg *Config) error {
+	d := &deployment{cfg: cfg}
+	for _, step := range []func(*pulumi.Context) error{d.connect, d.storage, d.clusters, d.grant, d.monitor, d.export} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account is where the AWS side goes.
+type account struct {
+	id        string
+	partition string
+	provider  *aws.Provider
+	tags      map[string]string
+}
+
+// options are those of a component on the AWS side; empty without AWS.
+func (a account) options(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	if a.provider == nil {
+		return more
+	}
+	return append([]pulumi.ResourceOption{pulumi.Providers(a.provider)}, more...)
+}
+
+// connect makes the one AWS provider, with the default tags.
+func (d *deployment) connect(ctx *pulumi.Context) error {
+	if !d.cfg.onAWS() {
+		return nil
+	}
+	d.account.tags = map[string]string{"Project": ctx.Project(), "Stack": ctx.Stack()}
+	maps.Copy(d.account.tags, d.cfg.Tags)
+	args := &aws.ProviderArgs{
+		Region:      pulumi.String(d.cfg.AWS.Region),
+		DefaultTags: &aws.ProviderDefaultTagsArgs{Tags: pulumi.ToStringMap(d.account.tags)},
+	}
+	if d.cfg.AWS.Profile != "" {
+		args.Profile = pulumi.String(d.cfg.AWS.Profile)
+	}
+	provider, err := aws.NewProvider(ctx, "aws", args)
+	if err != nil {
+		return fmt.Errorf("creating the AWS provider: %w", err)
+	}
+	identity, err := aws.GetCallerIdentity(ctx, &aws.GetCallerIdentityArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return fmt.Errorf("asking AWS for the account: %w", err)
+	}
+	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return fmt.Errorf("asking AWS for the partition: %w", err)
+	}
+	d.account.provider, d.account.id, d.account.partition = provider, identity.AccountId, partition.Partition
+	return nil
+}
+
+// globalName is the default name of something whose name the whole of S3 shares: known before it exists, and nobody else's.
+func (d *deployment) globalName(what string) string {
+	return fmt.Sprintf("%s-%s-%s-%s", d.cfg.Name, what, d.account.id, d.cfg.AWS.Region)
+}
+
+// storage makes what outlives every pod. It waits for nothing.
+func (d *deployment) storage(ctx *pulumi.Context) (err error) {
+	cfg := d.cfg
+	bucket := func(name string, settings infra.BucketSettings) (*infra.Bucket, error) {
+		return infra.NewBucket(ctx, name, &infra.BucketArgs{
+			BucketSettings: settings, DefaultName: d.globalName(name), Region: cfg.AWS.Region, Partition: d.account.partition, Protect: cfg.Protect,
+		}, d.account.options()...)
+	}
+	if d.blocks, err = bucket("blocks", cfg.Blocks); err != nil {
+		return err
+	}
+	if !cfg.onAWS() {
+		return nil
+	}
+	if d.chunks, err = bucket("chunks", cfg.Chunks); err != nil {
+		return err
+	}
+	d.index, err = infra.NewTable(ctx, "index", &infra.TableArgs{
+		TableSettings: cfg.Index, DefaultName: cfg.Name + "-index", Protect: cfg.Protect,
+		Region: cfg.AWS.Region, AccountID: d.account.id, Partition: d.account.partition,
+	}, d.account.options()...)
+	return err
+}
+
+// clusters makes or adopts network, cluster and nodes.
+func (d *deployment) clusters(ctx *pulumi.Context) (err error) {
+	cfg := d.cfg
+	args := &infra.ClusterArgs{
+		ClusterSettings: cfg.Cluster, Name: cfg.Name, Region: cfg.AWS.Region, Profile: cfg.AWS.Profile, Partition: d.account.partition,
+		Protect: cfg.Protect, Tags: d.account.tags,
+	}
+	if cfg.Kubeconfig != "" {
+		args.Kubeconfig = pulumi.ToSecret(pulumi.String(cfg.Kubeconfig)).(pulumi.StringOutput)
+	}
+	if cfg.Network != nil {
+		d.network, err = infra.NewNetwork(ctx, "network", &infra.NetworkArgs{
+			NetworkSettings: *cfg.Network, Region: cfg.AWS.Region, ClusterName: cfg.Name,
+		}, d.account.options()...)
+		if err != nil {
+			return err
+		}
+		args.VPCID, args.PrivateSubnets = d.network.VPCID, d.network.PrivateSubnets
+	}
+	d.cluster, err = infra.NewCluster(ctx, "cluster", args, d.account.options()...)
+	return err
+}
+
+// grant makes one role for each workload that reads or writes a bucket, trusted by that workload's service account alone.
+func (d *deployment) grant(ctx *pulumi.Context) error {
+	d.roles = map[string]pulumi.StringInput{}
+	if d.cluster.Issuer == nil || d.blocks.Location.Endpoint != "" {
+		return nil // the store has credentials of its own
+	}
+	for _, workload := range d.cfg.Monitoring.Workloads() {
+		role, err := infra.NewWorkloadRole(ctx, workload.Key, &infra.WorkloadRoleArgs{
+			Issuer: *d.cluster.Issuer, Partition: d.account.partition, ServiceAccount: workload.ServiceAccount,
+			Statements: infra.BucketStatements(d.blocks, workload.Blocks),
+		}, d.account.options()...)
+		if err != nil {
+			return err
+		}
+		d.roles[workload.Key] = role.ARN
+	}
+	return nil
+}
+
+// nodes makes the node groups and the add-ons that need nodes, and returns what pods have to wait for.
+func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
+	cfg := d.cfg
+	if cfg.Nodes == nil {
+		return nil, nil
+	}
+	// A node that starts before there is a way out cannot pull its images.
+	before := append(slices.Clone(d.cluster.Networking), d.network.Egress...)
+	args := &infra.NodeGroupsArgs{
+		NodesSettings: *cfg.Nodes, ClusterName: d.cluster.Name, Name: cfg.Name, Version: cfg.Cluster.Version,
+		Subnets: d.network.PrivateSubnets, Partition: d.account.partition, Tags: d.account.tags,
+	}
+	if d.cluster.NodeRole != nil {
+		args.NodeRoleARN = d.cluster.NodeRole.Arn
+	}
+	groups, err := infra.NewNodeGroups(ctx, "nodes", args, d.account.options(pulumi.DependsOn(before))...)
+	if err != nil {
+		return nil, err
+	}
+	reclaim := "Delete"
+	if cfg.Protect {
+		reclaim = "Retain"
+	}
+	addons, err := infra.NewAddons(ctx, "addons", &infra.AddonsArgs{
+		Cluster: d.cluster, Versions: cfg.Cluster.AddonVersions, Partition: d.account.partition, ReclaimPolicy: reclaim,
+	}, pulumi.Providers(d.account.provider, d.cluster.Provider), pulumi.DependsOn([]pulumi.Resource{groups.OnDemand}))
+	return []pulumi.Resource{groups, addons}, err
+}
+
+// monitor deploys the stack itself. The CRDs need the API server only; pods wait for their nodes and volumes.
+func (d *deployment) monitor(ctx *pulumi.Context) error {
+	crds, err := operator.NewCRDs(ctx, "crds", pulumi.Provider(d.cluster.CRDProvider))
+	if err != nil {
+		return err
+	}
+	ready, err := d.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	d.monitoring, err = monitoring.New(ctx, "monitoring", &monitoring.Args{
+		Settings: d.cfg.Monitoring, Cluster: d.cfg.Name, Blocks: d.blocks.Location, RoleARNs: d.roles, ExistingCRDs: true,
+	}, pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds)))
+	return err
+}
+
+// export names what people and other stacks need.
+func (d *deployment) export(ctx *pulumi.Context) error {
+	ctx.Export("kubeconfig", d.cluster.Kubeconfig)
+	ctx.Export("clusterName", d.cluster.Name)
+	ctx.Export("blocksBucket", d.blocks.Name)
+	if d.cfg.onAWS() {
+		ctx.Export("chunksBucket", d.chunks.Name)
+		ctx.Export("indexTable", d.index.Name)
+	}
+	roles := pulumi.StringMap{}
+	for workload, arn := range d.roles {
+		roles[workload] = arn
+	}
+	ctx.Export("roleArns", roles)
+	ctx.Export("services", pulumi.StringMap{"prometheus": d.monitoring.PrometheusURL})
+	return nil
+}

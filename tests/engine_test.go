@@ -1,0 +1,398 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kansoku/kansoku/internal/offline"
+	"github.com/kansoku/kansoku/internal/offline/double"
+)
+
+// lines shows steps in a message: operation, type, name and what changed.
+func lines(steps []offline.Step) []string {
+	var shown []string
+	for _, s := range steps {
+		shown = append(shown, fmt.Sprintf("%s %s %s %v %v", s.Op, s.Type, s.Name, s.Diff, s.Replaces))
+	}
+	return shown
+}
+
+func everyStackFile(t *testing.T, test func(t *testing.T, stack string)) {
+	t.Helper()
+	for _, stack := range stacks(t) {
+		t.Run(stack, func(t *testing.T) {
+			t.Parallel()
+			test(t, stack)
+		})
+	}
+}
+
+// ids are the identities of all that exists in the cloud.
+func ids(cloud *double.Cloud) []string {
+	var all []string
+	for _, o := range cloud.Objects() {
+		all = append(all, o.Type+" "+o.ID)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// recorded are the identities that the state has of what exists in the cloud.
+func recorded(state *apitype.DeploymentV3) []string {
+	var all []string
+	for _, r := range state.Resources {
+		if r.Custom && !strings.HasPrefix(string(r.Type), "pulumi:") && !r.External {
+			all = append(all, string(r.Type)+" "+string(r.ID))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestPreviewCreatesNothing(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		engine := newEngine(t, stack, nil)
+		result, err := engine.Preview(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, result.Of("create"), result.Resources())
+		assert.Empty(t, result.Warnings)
+		assert.Empty(t, engine.Cloud().Objects())
+		assert.Empty(t, engine.Refused(), "something outside this machine was to be reached")
+	})
+}
+
+func TestUpIsIdempotent(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		engine := newEngine(t, stack, nil)
+		state := up(t, engine)
+		assert.Equal(t, recorded(state), ids(engine.Cloud()))
+		assert.Empty(t, engine.Cloud().Unknown(), "types that the doubles do not know")
+
+		again, err := engine.Up(t.Context(), offline.UpOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, lines(again.Changed()), "a second up")
+
+		refreshed, err := engine.Refresh(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, lines(refreshed.Changed()), "a refresh")
+		after, err := engine.Up(t.Context(), offline.UpOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, lines(after.Changed()), "an up after the refresh")
+		assert.Empty(t, engine.Refused())
+	})
+}
+
+// depth is the number of resources on the longest chain of dependencies.
+func depth(state *apitype.DeploymentV3) int {
+	byURN := map[resource.URN]apitype.ResourceV3{}
+	for _, r := range state.Resources {
+		byURN[r.URN] = r
+	}
+	known := map[resource.URN]int{}
+	var of func(urn resource.URN) int
+	of = func(urn resource.URN) int {
+		if d, ok := known[urn]; ok {
+			return d
+		}
+		r, deepest := byURN[urn], 0
+		before := append([]resource.URN{r.Parent}, r.Dependencies...)
+		if i := strings.LastIndex(r.Provider, "::"); i > 0 {
+			before = append(before, resource.URN(r.Provider[:i]))
+		}
+		for _, urns := range r.PropertyDependencies {
+			before = append(before, urns...)
+		}
+		for _, b := range before {
+			if b != "" {
+				deepest = max(deepest, of(b))
+			}
+		}
+		known[urn] = deepest + 1
+		return known[urn]
+	}
+	deepest := 0
+	for urn := range byURN {
+		deepest = max(deepest, of(urn))
+	}
+	return deepest
+}
+
+// converge repeats up --continue-on-error until one succeeds, and returns how many it took.
+func converge(t *testing.T, engine *offline.Engine, limit int) int {
+	t.Helper()
+	var last error
+	for round := 1; round <= limit; round++ {
+		if _, last = engine.Up(t.Context(), offline.UpOptions{ContinueOnError: true}); last == nil {
+			return round
+		}
+	}
+	require.NoError(t, last, "no success in %d rounds", limit)
+	return limit
+}
+
+func TestFailedCreatesAreResumed(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		want := stateOf(t, stack)
+		engine := newEngine(t, stack, nil)
+		var mu sync.Mutex
+		failed := map[string]bool{}
+		engine.Cloud().FailCreate(func(typ, name string, attempt int) double.Failure {
+			mu.Lock()
+			defer mu.Unlock()
+			if attempt > 1 {
+				return double.None
+			}
+			failed[typ+" "+name] = true
+			return double.Before
+		})
+		limit := depth(&apitype.DeploymentV3{Resources: want.resources})
+		rounds := converge(t, engine, limit)
+		t.Logf("every create failed once: %d rounds, depth of the graph %d", rounds, limit)
+		assert.Greater(t, rounds, 3)
+
+		state := export(t, engine)
+		assert.Len(t, state.Resources, len(want.resources))
+		assert.Equal(t, recorded(state), ids(engine.Cloud()), "something is there twice, or forgotten")
+		assert.Len(t, failed, len(engine.Cloud().Objects()), "not every create failed first")
+	})
+}
+
+func TestFailureAfterTheObjectIsThere(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		want := stateOf(t, stack)
+		engine := newEngine(t, stack, nil)
+		var mu sync.Mutex
+		chosen := map[string]string{} // type to the one name that fails
+		engine.Cloud().FailCreate(func(typ, name string, attempt int) double.Failure {
+			mu.Lock()
+			defer mu.Unlock()
+			if _, ok := chosen[typ]; !ok {
+				chosen[typ] = name
+			}
+			if attempt == 1 && chosen[typ] == name {
+				return double.After
+			}
+			return double.None
+		})
+		converge(t, engine, depth(&apitype.DeploymentV3{Resources: want.resources}))
+		state := export(t, engine)
+		assert.Equal(t, recorded(state), ids(engine.Cloud()), "something is there twice, or forgotten")
+		assert.Len(t, state.Resources, len(want.resources))
+		again, err := engine.Up(t.Context(), offline.UpOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, lines(again.Changed()))
+		types := map[string]bool{}
+		for _, o := range engine.Cloud().Objects() {
+			types[o.Type] = true
+		}
+		assert.Len(t, chosen, len(types), "one resource of each type")
+	})
+}
+
+// withPrometheus is the monitoring section of a stack with some of Prometheus' settings changed.
+func withPrometheus(settings map[string]any) map[string]any {
+	return map[string]any{"kansoku:monitoring": map[string]any{"prometheus": settings}}
+}
+
+func TestReplicaCountUpdatesInPlace(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", withPrometheus(map[string]any{"replicas": 2}))
+	up(t, engine)
+	require.NoError(t, engine.Configure(t.Context(), withPrometheus(map[string]any{"replicas": 3})))
+	result, err := engine.Up(t.Context(), offline.UpOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"update kubernetes:monitoring.coreos.com/v1:Prometheus monitoring-prometheus [spec.replicas] []"}, lines(result.Changed()))
+}
+
+// TestAClusterChangeReplacesNoObject: a replaced cluster has unknown outputs in the preview, and with them the kubeconfig; what runs in
+// the cluster must not be shown as replaced for that.
+func TestAClusterChangeReplacesNoObject(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", nil)
+	up(t, engine)
+	require.NoError(t, engine.Configure(t.Context(), map[string]any{"kansoku:cluster": map[string]any{
+		"kmsKeyArn": "arn:aws:kms:ap-northeast-1:123456789012:key/00000000-0000-0000-0000-000000000000",
+	}}))
+	result, err := engine.Preview(t.Context())
+	require.NoError(t, err)
+	var replaced []string
+	for _, step := range result.Of("replace", "create-replacement", "delete-replaced", "delete") {
+		replaced = append(replaced, step.Type)
+	}
+	assert.Contains(t, replaced, "aws:eks/cluster:Cluster", "the change was to make the cluster's outputs unknown")
+	for _, typ := range replaced {
+		assert.NotContains(t, typ, "kubernetes", "a Kubernetes object or its provider would be replaced")
+	}
+}
+
+func TestDestroyLeavesOnlyDefinitionsWhichAnUpAdopts(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", nil)
+	before := up(t, engine)
+	_, err := engine.Destroy(t.Context())
+	require.NoError(t, err)
+	left := engine.Cloud().Objects()
+	assert.Len(t, left, 10)
+	for _, o := range left {
+		assert.Equal(t, "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", o.Type)
+	}
+	after := up(t, engine)
+	assert.Len(t, after.Resources, len(before.Resources))
+	assert.Equal(t, recorded(after), ids(engine.Cloud()))
+}
+
+func TestDestroyOfProdIsRefused(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "prod", nil)
+	state := up(t, engine)
+	existing := ids(engine.Cloud())
+	_, err := engine.Destroy(t.Context())
+	require.Error(t, err)
+	// The engine names what it may not delete from the outside in: what has a protected part, or is needed by one, comes after it.
+	blocked := map[resource.URN]bool{}
+	for _, r := range state.Resources {
+		if r.Protect && r.Custom {
+			blocked[r.Parent] = true
+			for _, urn := range r.Dependencies {
+				blocked[urn] = true
+			}
+		}
+	}
+	var named []string
+	for _, r := range state.Resources {
+		if r.Protect && r.Custom && !blocked[r.URN] {
+			named = append(named, string(r.Type))
+			assert.Contains(t, err.Error(), fmt.Sprintf("resource %q cannot be deleted", r.URN))
+		}
+	}
+	assert.Contains(t, named, "aws:s3/bucketV2:BucketV2")
+	assert.Contains(t, named, "aws:dynamodb/table:Table")
+	assert.Equal(t, existing, ids(engine.Cloud()), "something is gone")
+}
+
+func TestNoSecretIsPlainInTheState(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		engine := newEngine(t, stack, nil)
+		state, err := json.Marshal(up(t, engine))
+		require.NoError(t, err)
+		outputs, err := engine.Outputs(t.Context())
+		require.NoError(t, err)
+		secrets := 0
+		for name, output := range outputs {
+			if !output.Secret {
+				continue
+			}
+			secrets++
+			plain, err := json.Marshal(output.Value)
+			require.NoError(t, err)
+			assert.NotContains(t, string(state), strings.Trim(string(plain), `"`), "the output %s", name)
+			// Once more as it stands inside another JSON document.
+			quoted, err := json.Marshal(string(plain))
+			require.NoError(t, err)
+			assert.NotContains(t, string(state), strings.Trim(string(quoted), `"`), "the output %s", name)
+		}
+		assert.Positive(t, secrets)
+		assert.True(t, outputs["kubeconfig"].Secret)
+	})
+}
+
+func TestOutputs(t *testing.T) {
+	t.Parallel()
+	everyStackFile(t, func(t *testing.T, stack string) {
+		engine := newEngine(t, stack, nil)
+		up(t, engine)
+		outputs, err := engine.Outputs(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{
+			"blocksBucket", "chunksBucket", "clusterName", "indexTable", "kubeconfig", "roleArns", "services",
+		}, slices.Sorted(maps.Keys(outputs)))
+		base := "kansoku-" + stack
+		assert.Equal(t, base, outputs["clusterName"].Value)
+		assert.Equal(t, base+"-blocks-123456789012-ap-northeast-1", outputs["blocksBucket"].Value)
+		assert.Equal(t, base+"-chunks-123456789012-ap-northeast-1", outputs["chunksBucket"].Value)
+		assert.Equal(t, base+"-index", outputs["indexTable"].Value)
+		assert.Equal(t, map[string]any{"prometheus": "http://prometheus-k8s.monitoring.svc:9090"}, outputs["services"].Value)
+		roles, ok := outputs["roleArns"].Value.(map[string]any)
+		require.True(t, ok)
+		assert.Regexp(t, `^arn:aws:iam::123456789012:role/prometheus-[0-9a-f]{7}$`, roles["prometheus"])
+	})
+}
+
+// TestRefusalComesBeforeAnyResource: a stack with wrong configuration touches nothing, and says all that is wrong.
+func TestRefusalComesBeforeAnyResource(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", map[string]any{
+		"kansoku:netwrok": map[string]any{}, "kansoku:protect": "maybe",
+	})
+	_, err := engine.Up(t.Context(), offline.UpOptions{})
+	require.ErrorContains(t, err, "the configuration of stack dev is refused")
+	require.ErrorContains(t, err, "kansoku:netwrok: is not a key")
+	require.ErrorContains(t, err, `kansoku:protect: must be true or false, got "maybe"`)
+	assert.Empty(t, engine.Cloud().Objects())
+}
+
+// TestExistingInfrastructure: what exists is read, and not created.
+func TestExistingInfrastructure(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", map[string]any{
+		"kansoku:network": map[string]any{"existing": map[string]any{
+			"vpcId":          "vpc-0123456789abcdef0",
+			"privateSubnets": map[string]any{"ap-northeast-1a": "subnet-0123456789abcdef0", "ap-northeast-1c": "subnet-0123456789abcdef1"},
+		}},
+		"kansoku:cluster": map[string]any{"existing": map[string]any{"name": "theirs"}},
+		"kansoku:blocks":  map[string]any{"existing": map[string]any{"name": "their-blocks"}},
+		"kansoku:chunks":  map[string]any{"existing": map[string]any{"name": "their-chunks"}},
+		"kansoku:index":   map[string]any{"existing": map[string]any{"name": "their-index"}},
+	})
+	for id, zone := range map[string]string{"subnet-0123456789abcdef0": "ap-northeast-1a", "subnet-0123456789abcdef1": "ap-northeast-1c"} {
+		engine.Cloud().Put("aws:ec2/subnet:Subnet", id, resource.NewPropertyMapFromMap(map[string]any{
+			"vpcId": "vpc-0123456789abcdef0", "availabilityZone": zone,
+		}))
+	}
+	before := ids(engine.Cloud())
+	up(t, engine)
+	for _, o := range engine.Cloud().Objects() {
+		if slices.Contains(before, o.Type+" "+o.ID) {
+			continue
+		}
+		assert.NotContains(t, []string{
+			"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:eks/cluster:Cluster", "aws:s3/bucketV2:BucketV2", "aws:dynamodb/table:Table",
+		}, o.Type, o.ID)
+	}
+	outputs, err := engine.Outputs(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "theirs", outputs["clusterName"].Value)
+	assert.Equal(t, "their-blocks", outputs["blocksBucket"].Value)
+}
+
+// TestAClusterByKubeconfig: a stack without any AWS.
+func TestAClusterByKubeconfig(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", map[string]any{
+		"aws:region": nil, "kansoku:tags": nil, "kansoku:network": nil, "kansoku:cluster": nil, "kansoku:nodes": nil, "kansoku:chunks": nil,
+		"kansoku:index":      nil,
+		"kansoku:kubeconfig": offline.Secret(`{"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}], "clusters": [{"name": "k", "cluster": {"server": "https://k.invalid"}}]}`),
+		"kansoku:blocks": map[string]any{"existing": map[string]any{
+			"name": "blocks", "region": "us-east-1", "endpoint": "minio.storage.svc:9000", "insecure": true, "credentialsSecret": "minio",
+		}},
+	})
+	up(t, engine)
+	for _, o := range engine.Cloud().Objects() {
+		assert.Equal(t, "kubernetes", o.Package, o.ID)
+	}
+}
