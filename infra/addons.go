@@ -102,6 +102,9 @@ func optionalMap(m map[string]string) pulumi.StringMapInput {
 type AddonsArgs struct {
 	// Cluster that they run on. Required, with an issuer.
 	Cluster *Cluster
+	// Nodes without the spot taint, which CoreDNS and the driver's controller do not tolerate: NodeGroups.OnDemand. The add-ons wait for
+	// them; the driver's role and the class need not. Default: none, nodes are there.
+	Nodes []pulumi.Resource
 	// Versions by add-on ("coredns", "aws-ebs-csi-driver"); others are ignored. Default: what AWS has as the default for the
 	// cluster's version.
 	Versions map[string]string
@@ -113,8 +116,7 @@ type AddonsArgs struct {
 	Tags map[string]string
 }
 
-// Addons are CoreDNS, the EBS CSI driver and the storage class on top of it. CoreDNS and the driver's controller do not tolerate the
-// spot taint: give the on-demand group in DependsOn.
+// Addons are CoreDNS, the EBS CSI driver and the storage class on top of it.
 type Addons struct {
 	pulumi.ResourceState
 
@@ -145,10 +147,10 @@ func NewAddons(ctx *pulumi.Context, name string, args *AddonsArgs, opts ...pulum
 	if err := ctx.RegisterComponentResource(addonsToken, name, component, opts...); err != nil {
 		return nil, fmt.Errorf("registering the add-ons %s: %w", name, err)
 	}
-	parent := pulumi.Parent(component)
+	parent, nodes := pulumi.Parent(component), pulumi.DependsOn(a.Nodes)
 	var err error
 	coredns := addon{name: addonCoreDNS, version: a.Versions[addonCoreDNS], tags: a.Tags}
-	if component.CoreDNS, err = coredns.create(ctx, name+"-"+addonCoreDNS, a.Cluster.Name, parent); err != nil {
+	if component.CoreDNS, err = coredns.create(ctx, name+"-"+addonCoreDNS, a.Cluster.Name, parent, nodes); err != nil {
 		return nil, err
 	}
 	role, err := NewWorkloadRole(ctx, name+"-"+addonEBSCSI, &WorkloadRoleArgs{
@@ -161,7 +163,7 @@ func NewAddons(ctx *pulumi.Context, name string, args *AddonsArgs, opts ...pulum
 		return nil, err
 	}
 	ebs := addon{name: addonEBSCSI, version: a.Versions[addonEBSCSI], role: role, tags: a.Tags}
-	if component.EBS, err = ebs.create(ctx, name+"-"+addonEBSCSI, a.Cluster.Name, parent); err != nil {
+	if component.EBS, err = ebs.create(ctx, name+"-"+addonEBSCSI, a.Cluster.Name, parent, nodes); err != nil {
 		return nil, err
 	}
 	if component.StorageClass, err = newStorageClass(ctx, name+"-"+StorageClass, a.ReclaimPolicy, parent); err != nil {

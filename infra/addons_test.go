@@ -1,8 +1,10 @@
 package infra_test
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,4 +127,25 @@ reclaimPolicy: must be one of Delete, Retain, got "Recycle"`,
 			assert.Empty(t, r.All())
 		})
 	}
+}
+
+func TestOnlyTheAddonsWaitForNodes(t *testing.T) {
+	t.Parallel()
+	r := &mocks.Recorder{}
+	r.Run(t, func(ctx *pulumi.Context) error {
+		role, err := iam.NewRole(ctx, "stands-for-nodes", &iam.RoleArgs{AssumeRolePolicy: pulumi.String("{}")})
+		if err != nil {
+			return err
+		}
+		_, err = infra.NewAddons(ctx, "addons", &infra.AddonsArgs{Cluster: addonsCluster(), Nodes: []pulumi.Resource{role}})
+		return err
+	})
+	nodes := "urn:pulumi:test::kansoku::aws:iam/role:Role::stands-for-nodes"
+	waiting := map[string]bool{}
+	for _, one := range r.All() {
+		if slices.Contains(one.Depends, nodes) {
+			waiting[one.Name] = true
+		}
+	}
+	assert.Equal(t, map[string]bool{"addons-coredns": true, "addons-aws-ebs-csi-driver": true}, waiting)
 }

@@ -290,12 +290,12 @@ func (b *networkBuilder) create() error {
 	b.network.VPCID, b.network.CIDR = vpc.ID().ToStringOutput(), vpc.CidrBlock
 
 	// What somebody starts without naming a security group lands in the default one: it lets nothing in or out.
-	if _, err := ec2.NewDefaultSecurityGroup(b.ctx, b.child("default"), &ec2.DefaultSecurityGroupArgs{
+	if _, err = ec2.NewDefaultSecurityGroup(b.ctx, b.child("default"), &ec2.DefaultSecurityGroupArgs{
 		VpcId: vpc.ID(), Tags: named(b.child("default")),
 	}, b.options()...); err != nil {
 		return fmt.Errorf("closing the default security group of %s: %w", b.name, err)
 	}
-	if err := b.subnets(); err != nil {
+	if err = b.subnets(); err != nil {
 		return err
 	}
 	gateway, err := b.publicRoutes()

@@ -177,7 +177,7 @@ func (t *Table) adopt(ctx *pulumi.Context, name string, args *TableArgs) error {
 	return nil
 }
 
-var errIndexKeys = errors.New(`Loki's index needs the hash key "h" and the range key "r"`)
+var errIndexKeys = errors.New(`an index of Loki needs the hash key "h" and the range key "r"`)
 
 func (t *Table) create(ctx *pulumi.Context, name string, args *TableArgs) error {
 	spec := &dynamodb.TableArgs{

@@ -117,7 +117,7 @@ func TestExistingTableWithOtherKeysIsRefused(t *testing.T) {
 			})
 			return err
 		})
-		require.ErrorContains(t, err, `checking table theirs: Loki's index needs the hash key "h" and the range key "r"`)
+		require.ErrorContains(t, err, `checking table theirs: an index of Loki needs the hash key "h" and the range key "r"`)
 	}
 }
 

@@ -32,7 +32,7 @@ func process(b *testing.B, args ...string) {
 	}
 	var largest int64
 	for b.Loop() {
-		run := exec.CommandContext(b.Context(), command, append([]string{"-project", project}, args...)...) //nolint:gosec // our own
+		run := exec.CommandContext(b.Context(), command, append([]string{"-project", project}, args...)...)
 		if out, err := run.CombinedOutput(); err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}

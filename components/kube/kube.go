@@ -107,7 +107,7 @@ func NewCustomResource(ctx *pulumi.Context, name string, args *CustomResourceArg
 ) (*apiextensions.CustomResource, error) {
 	var spec any
 	if output, ok := args.Spec.(pulumi.Output); ok {
-		spec = output.ApplyT(func(v any) (any, error) { return untyped(v) })
+		spec = output.ApplyT(untyped)
 	} else {
 		object, err := untyped(args.Spec)
 		if err != nil {

@@ -25,7 +25,8 @@ func TestResourcesOr(t *testing.T) {
 		{"memory", kube.Resources{Memory: "3Gi"}, kube.Resources{CPU: "100m", Memory: "3Gi", MemoryLimit: "3Gi", CPULimit: "1"}},
 		{"memory limit", kube.Resources{MemoryLimit: "4Gi"}, kube.Resources{CPU: "100m", Memory: "1Gi", MemoryLimit: "4Gi", CPULimit: "1"}},
 		{
-			"everything", kube.Resources{CPU: "2", Memory: "3Gi", MemoryLimit: "4Gi", CPULimit: "5"},
+			"everything",
+			kube.Resources{CPU: "2", Memory: "3Gi", MemoryLimit: "4Gi", CPULimit: "5"},
 			kube.Resources{CPU: "2", Memory: "3Gi", MemoryLimit: "4Gi", CPULimit: "5"},
 		},
 	} {
@@ -49,19 +50,22 @@ func TestResourcesValidate(t *testing.T) {
 		{"empty", kube.Resources{}, `cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got ""
 memory: must be a positive Kubernetes quantity such as "100m" or "256Mi", got ""`},
 		{
-			"words", kube.Resources{CPU: "one", Memory: "1GiB", MemoryLimit: "x", CPULimit: "y"},
+			"words",
+			kube.Resources{CPU: "one", Memory: "1GiB", MemoryLimit: "x", CPULimit: "y"},
 			`cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "one"
 memory: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "1GiB"
 memoryLimit: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "x"
 cpuLimit: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "y"`,
 		},
 		{
-			"not positive", kube.Resources{CPU: "0", Memory: "-1Gi"},
+			"not positive",
+			kube.Resources{CPU: "0", Memory: "-1Gi"},
 			`cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "0"
 memory: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "-1Gi"`,
 		},
 		{
-			"limits too low", kube.Resources{CPU: "1", Memory: "1Gi", MemoryLimit: "1023Mi", CPULimit: "999m"},
+			"limits too low",
+			kube.Resources{CPU: "1", Memory: "1Gi", MemoryLimit: "1023Mi", CPULimit: "999m"},
 			`memoryLimit: must not be below the memory requested, 1Gi, got "1023Mi"
 cpuLimit: must not be below the CPU requested, 1, got "999m"`,
 		},

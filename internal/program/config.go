@@ -61,7 +61,7 @@ type AWS struct {
 const costCenter = "CostCenter"
 
 var (
-	region   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+	region = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
 	// 28 is what S3's 63 leave beside "-blocks-", an account and the longest name of a region.
 	baseName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,26}[a-z0-9]$`)
 )
@@ -191,11 +191,7 @@ func decode(from source, namespace string, keys []string, into any, errs *check.
 			continue
 		}
 		raw, _ := from.GetConfig(full)
-		parsed, err := parse(raw, fieldType(target, key))
-		errs.Require(err == nil, full, shown(full, raw), "must be valid: %v", err)
-		if err == nil {
-			values[key] = parsed
-		}
+		values[key] = parse(raw, fieldType(target, key))
 	}
 
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
@@ -239,21 +235,19 @@ func refuseUnknown(path string, value any, t reflect.Type, errs *check.Errors) {
 	}
 }
 
-// parse gives a configuration value its type: Pulumi hands structured values over as JSON, scalars as they are written.
-func parse(raw string, target reflect.Type) (any, error) {
+// parse gives a configuration value its type: Pulumi hands structured values over as JSON, scalars as they are written. A plain word where
+// an object belongs stays one: the typed decoding says what is expected.
+func parse(raw string, target reflect.Type) any {
 	if target != nil && target.Kind() == reflect.String {
-		return raw, nil
+		return raw
 	}
 	decoder := json.NewDecoder(strings.NewReader(raw))
 	decoder.UseNumber()
 	var parsed any
-	if err := decoder.Decode(&parsed); err != nil {
-		return raw, nil //nolint:nilerr // a plain word where an object belongs: the typed decoding says what is expected
+	if err := decoder.Decode(&parsed); err != nil || decoder.More() {
+		return raw
 	}
-	if decoder.More() {
-		return raw, nil
-	}
-	return parsed, nil
+	return parsed
 }
 
 var jsonNumber = reflect.TypeFor[json.Number]()
@@ -303,7 +297,7 @@ func flatten(err error) []problem {
 
 // kindName is a Go type in the words of a configuration file.
 func kindName(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // settings are made of these kinds only
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:

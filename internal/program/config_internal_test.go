@@ -39,14 +39,14 @@ func (s settings) load() (*Config, error) {
 }
 
 // shipped reads a stack file of this repository.
-func shipped(t testing.TB, stack string) settings {
-	t.Helper()
+func shipped(tb testing.TB, stack string) settings {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("..", "..", "Pulumi."+stack+".yaml"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var file struct {
 		Config map[string]any `json:"config"`
 	}
-	require.NoError(t, yaml.Unmarshal(data, &file))
+	require.NoError(tb, yaml.Unmarshal(data, &file))
 	all := settings{}
 	for key, value := range file.Config {
 		if text, ok := value.(string); ok {
@@ -54,7 +54,7 @@ func shipped(t testing.TB, stack string) settings {
 			continue
 		}
 		raw, err := json.Marshal(value)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		all[key] = string(raw)
 	}
 	return all
@@ -164,12 +164,12 @@ func TestRefusals(t *testing.T) {
 		},
 		"one zone for spread replicas": {
 			settings{
-				"kansoku:network": `{"existing": {"vpcId": "vpc-0123456789abcdef0", "privateSubnets": {"ap-northeast-1a": "subnet-0123456789abcdef0"}}}`,
+				"kansoku:network":    `{"existing": {"vpcId": "vpc-0123456789abcdef0", "privateSubnets": {"ap-northeast-1a": "subnet-0123456789abcdef0"}}}`,
 				"kansoku:monitoring": `{"prometheus": {"requireZones": true}}`,
 			},
 			[]string{`kansoku:monitoring.prometheus.requireZones: must be false, or the network must have at least two zones (it has 1): replicas cannot spread, got true`},
 		},
-		"a bad CIDR":                     {settings{"kansoku:network": `{"cidr": "10.0.0.0/33", "zones": ["ap-northeast-1a", "ap-northeast-1c"]}`}, []string{`kansoku:network.cidr: `, `got "10.0.0.0/33"`}},
+		"a bad CIDR":                      {settings{"kansoku:network": `{"cidr": "10.0.0.0/33", "zones": ["ap-northeast-1a", "ap-northeast-1c"]}`}, []string{`kansoku:network.cidr: `, `got "10.0.0.0/33"`}},
 		"an existing VPC without subnets": {settings{"kansoku:network": `{"existing": {"vpcId": "vpc-0123456789abcdef0"}}`}, []string{`kansoku:network.existing.privateSubnets: `}},
 		"three spot types": {
 			settings{"kansoku:nodes": `{"spot": {"instanceTypes": ["m6i.large", "m6a.large", "m5.large"], "maxSize": 2}, "onDemand": {"instanceTypes": ["t3.medium"], "maxSize": 1, "minSize": 1, "desiredSize": 1}}`},
@@ -221,7 +221,7 @@ func TestAnExistingClusterNeedsNoNetwork(t *testing.T) {
 	assert.Equal(t, "minio.storage.svc:9000", cfg.Blocks.Existing.Endpoint)
 }
 
-func TestEnvironmentKeys(t *testing.T) { //nolint:paralleltest // sets the environment
+func TestEnvironmentKeys(t *testing.T) {
 	t.Setenv("PULUMI_CONFIG", `{"kansoku:name": "x", "aws:region": "y"}`)
 	keys, err := environmentKeys()
 	require.NoError(t, err)

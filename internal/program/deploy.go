@@ -201,7 +201,8 @@ func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
 	}
 	addons, err := infra.NewAddons(ctx, "addons", &infra.AddonsArgs{
 		Cluster: d.cluster, Versions: cfg.Cluster.AddonVersions, Partition: d.account.partition, ReclaimPolicy: reclaim,
-	}, pulumi.Providers(d.account.provider, d.cluster.Provider), pulumi.DependsOn([]pulumi.Resource{groups.OnDemand}))
+		Nodes: []pulumi.Resource{groups.OnDemand},
+	}, pulumi.Providers(d.account.provider, d.cluster.Provider))
 	return []pulumi.Resource{groups, addons}, err
 }
 
@@ -230,11 +231,7 @@ func (d *deployment) export(ctx *pulumi.Context) error {
 		ctx.Export("chunksBucket", d.chunks.Name)
 		ctx.Export("indexTable", d.index.Name)
 	}
-	roles := pulumi.StringMap{}
-	for workload, arn := range d.roles {
-		roles[workload] = arn
-	}
-	ctx.Export("roleArns", roles)
+	ctx.Export("roleArns", pulumi.StringMap(d.roles))
 	ctx.Export("services", pulumi.StringMap{"prometheus": d.monitoring.PrometheusURL})
 	return nil
 }
