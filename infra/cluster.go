@@ -268,6 +268,8 @@ func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pul
 	return component, err
 }
 
+var errIncomplete = errors.New("reading the cluster: it has no issuer or certificate authority yet")
+
 // create makes a new cluster with what belongs to it. Everything about it is read from the AWS resource inside the remote component;
 // the component's own outputs hold more than its Go types can take.
 func (c *Cluster) create(ctx *pulumi.Context, name string, args *ClusterArgs) error {
@@ -287,7 +289,16 @@ func (c *Cluster) create(ctx *pulumi.Context, name string, args *ClusterArgs) er
 	found := cluster.EksCluster
 	c.Name, c.Endpoint = found.Name(), found.Endpoint()
 	c.kubeconfig(args, found.CertificateAuthority().Data().Elem())
-	issuer := found.Identities().Index(pulumi.Int(0)).Oidcs().Index(pulumi.Int(0)).Issuer().Elem()
+	issuer := found.Identities().ApplyT(func(identities []awseks.ClusterIdentity) (string, error) {
+		for _, identity := range identities {
+			for _, oidc := range identity.Oidcs {
+				if oidc.Issuer != nil {
+					return *oidc.Issuer, nil
+				}
+			}
+		}
+		return "", errIncomplete // its creation was cut off; the next up completes it
+	}).(pulumi.StringOutput)
 	if err := c.newIssuer(ctx, name, issuer, args.Tags); err != nil {
 		return err
 	}
@@ -451,8 +462,18 @@ func (c *Cluster) newNetworking(ctx *pulumi.Context, name string, args *ClusterA
 func (c *Cluster) read(ctx *pulumi.Context, name string, args *ClusterArgs) error {
 	found := awseks.LookupClusterOutput(ctx, awseks.LookupClusterOutputArgs{Name: pulumi.String(args.Existing.Name)}, pulumi.Parent(c))
 	c.Name, c.Endpoint = found.Name(), found.Endpoint()
-	c.kubeconfig(args, found.CertificateAuthorities().Index(pulumi.Int(0)).Data())
-	issuer := found.Identities().Index(pulumi.Int(0)).Oidcs().Index(pulumi.Int(0)).Issuer()
+	c.kubeconfig(args, found.CertificateAuthorities().ApplyT(func(authorities []awseks.GetClusterCertificateAuthority) (string, error) {
+		if len(authorities) == 0 {
+			return "", errIncomplete
+		}
+		return authorities[0].Data, nil
+	}).(pulumi.StringOutput))
+	issuer := found.Identities().ApplyT(func(identities []awseks.GetClusterIdentity) (string, error) {
+		if len(identities) == 0 || len(identities[0].Oidcs) == 0 {
+			return "", errIncomplete
+		}
+		return identities[0].Oidcs[0].Issuer, nil
+	}).(pulumi.StringOutput)
 	arn := args.Existing.OIDCProviderARN
 	if arn == "" {
 		return c.newIssuer(ctx, name, issuer, args.Tags)

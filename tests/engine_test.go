@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,11 +12,13 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kansoku/kansoku/internal/offline"
 	"github.com/kansoku/kansoku/internal/offline/double"
+	"github.com/kansoku/kansoku/internal/program"
 )
 
 // lines shows steps in a message: operation, type, name and what changed.
@@ -224,32 +227,80 @@ func TestAClusterChangeReplacesNoObject(t *testing.T) {
 	t.Parallel()
 	engine := newEngine(t, "dev", nil)
 	up(t, engine)
-	require.NoError(t, engine.Configure(t.Context(), map[string]any{"kansoku:cluster": map[string]any{
-		"kmsKeyArn": "arn:aws:kms:ap-northeast-1:123456789012:key/00000000-0000-0000-0000-000000000000",
-	}}))
+	const cluster = "aws:eks/cluster:Cluster"
+	engine.SetProgram(func(keys []string) pulumi.RunFunc {
+		return func(ctx *pulumi.Context) error {
+			// No key of the configuration replaces a cluster: that is as it should be, so the test does it.
+			err := ctx.RegisterResourceTransform(func(_ context.Context, args *pulumi.ResourceTransformArgs) *pulumi.ResourceTransformResult {
+				if args.Type != cluster {
+					return nil
+				}
+				args.Props["roleArn"] = pulumi.String("arn:aws:iam::123456789012:role/another")
+				return &pulumi.ResourceTransformResult{Props: args.Props, Opts: args.Opts}
+			})
+			if err != nil {
+				return err
+			}
+			return program.WithKeys(keys)(ctx)
+		}
+	})
 	result, err := engine.Preview(t.Context())
 	require.NoError(t, err)
 	var replaced []string
 	for _, step := range result.Of("replace", "create-replacement", "delete-replaced", "delete") {
+		if strings.Contains(step.URN, "eks:index:Cluster$pulumi:providers:kubernetes") {
+			continue // pulumi-eks makes two of its own, which nothing uses
+		}
 		replaced = append(replaced, step.Type)
 	}
-	assert.Contains(t, replaced, "aws:eks/cluster:Cluster", "the change was to make the cluster's outputs unknown")
+	assert.Contains(t, replaced, cluster, "the change was to make the cluster's outputs unknown")
 	for _, typ := range replaced {
 		assert.NotContains(t, typ, "kubernetes", "a Kubernetes object or its provider would be replaced")
 	}
 }
 
-func TestDestroyLeavesOnlyDefinitionsWhichAnUpAdopts(t *testing.T) {
+// definitions are the operator's CRDs, by id.
+func definitions(state *apitype.DeploymentV3) []string {
+	var all []string
+	for _, r := range state.Resources {
+		if r.Type == "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition" {
+			all = append(all, string(r.Type)+" "+string(r.ID))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestDestroyLeavesNothingBehind: a cluster of our own takes along what was not deleted in it, which is the definitions only.
+func TestDestroyLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	engine := newEngine(t, "dev", nil)
+	state := up(t, engine)
+	_, err := engine.Destroy(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, ids(engine.Cloud()))
+	var cascaded []string
+	for _, event := range engine.Cloud().Events() {
+		if event.Verb == "cascade" {
+			cascaded = append(cascaded, event.Type+" "+event.ID)
+		}
+	}
+	slices.Sort(cascaded)
+	assert.Equal(t, definitions(state), cascaded)
+}
+
+// TestDestroyLeavesOnlyDefinitionsWhichAnUpAdopts: on a cluster of somebody else's the definitions stay, as other programs may have
+// objects of these kinds, and the next up takes them over.
+func TestDestroyLeavesOnlyDefinitionsWhichAnUpAdopts(t *testing.T) {
+	t.Parallel()
+	engine := newEngine(t, "dev", map[string]any{
+		"kansoku:network": nil, "kansoku:nodes": nil, "kansoku:cluster": map[string]any{"existing": map[string]any{"name": "theirs"}},
+	})
 	before := up(t, engine)
 	_, err := engine.Destroy(t.Context())
 	require.NoError(t, err)
-	left := engine.Cloud().Objects()
-	assert.Len(t, left, 10)
-	for _, o := range left {
-		assert.Equal(t, "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", o.Type)
-	}
+	assert.Len(t, definitions(before), 10)
+	assert.Equal(t, definitions(before), ids(engine.Cloud()))
 	after := up(t, engine)
 	assert.Len(t, after.Resources, len(before.Resources))
 	assert.Equal(t, recorded(after), ids(engine.Cloud()))

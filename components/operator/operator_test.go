@@ -169,7 +169,8 @@ func TestRights(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "prometheus-operator-ns",
 	}, binding.Field("roleRef"))
-	require.Equal(t, []any{map[string]any{"kind": "ServiceAccount", "name": "prometheus-operator", "namespace": "ns"}}, binding.Field("subjects"))
+	require.Equal(t, []any{map[string]any{"kind": "ServiceAccount", "name": "prometheus-operator", "namespace": "ns"}},
+		binding.Field("subjects"))
 	require.Equal(t, false, r.Get(t, "kubernetes:core/v1:ServiceAccount", "op").Field("automountServiceAccountToken"))
 }
 

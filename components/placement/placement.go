@@ -16,6 +16,8 @@ const (
 	SpotLabelValue = "Ec2Spot"
 	SpotTaint      = "spotInstance"
 	SpotTaintValue = "true"
+	// OnDemandLabelValue is what SpotLabel says on nodes that are not reclaimed.
+	OnDemandLabelValue = "OnDemand"
 )
 
 const (

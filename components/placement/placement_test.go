@@ -31,12 +31,16 @@ func TestPlacement(t *testing.T) {
 	}{
 		{"single", placement.Placement{}, spot, nil},
 		{
-			"replicas", placement.Placement{Selector: selector},
-			spot, []any{constraint("topology.kubernetes.io/zone", "ScheduleAnyway"), constraint("kubernetes.io/hostname", "ScheduleAnyway")},
+			"replicas",
+			placement.Placement{Selector: selector},
+			spot,
+			[]any{constraint("topology.kubernetes.io/zone", "ScheduleAnyway"), constraint("kubernetes.io/hostname", "ScheduleAnyway")},
 		},
 		{
-			"zones required", placement.Placement{Selector: selector, RequireZones: true},
-			spot, []any{constraint("topology.kubernetes.io/zone", "DoNotSchedule"), constraint("kubernetes.io/hostname", "ScheduleAnyway")},
+			"zones required",
+			placement.Placement{Selector: selector, RequireZones: true},
+			spot,
+			[]any{constraint("topology.kubernetes.io/zone", "DoNotSchedule"), constraint("kubernetes.io/hostname", "ScheduleAnyway")},
 		},
 		{"every node", placement.Placement{EveryNode: true}, []any{map[string]any{"operator": "Exists"}}, nil},
 	} {

@@ -172,13 +172,23 @@ func (b *builder) newPrometheus() error {
 	meta.Annotations = pulumi.StringMap{"pulumi.com/waitFor": pulumi.String("condition=Available")}
 	podLabels := b.labels
 	podLabels.Version = "" // the operator sets it
-	p := plan{Settings: b.Settings, name: b.Name, cluster: b.Cluster, labels: podLabels, credentials: b.Blocks.NativeEnv()}
+	p := plan{
+		Settings: b.Settings, name: b.Name, cluster: b.Cluster, labels: podLabels, credentials: b.Blocks.NativeEnv(),
+		priorityClass: b.PriorityClass,
+	}
+	known := []any{b.Blocks.Thanos()}
+	if b.Alertmanager != nil {
+		known = append(known, b.Alertmanager.Namespace)
+	}
 	_, err := kube.NewCustomResource(b.ctx, b.name, &kube.CustomResourceArgs{
 		APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.PrometheusesKind,
 		Metadata: meta,
-		Spec: b.Blocks.Thanos().ApplyT(func(objectStore string) monitoringv1.PrometheusSpec {
+		Spec: pulumi.All(known...).ApplyT(func(known []any) monitoringv1.PrometheusSpec {
 			p := p
-			p.objectStore = objectStore
+			p.objectStore = known[0].(string)
+			if b.Alertmanager != nil {
+				p.alerting = alerting(b.Alertmanager.Name, b.Alertmanager.Port, known[1].(string))
+			}
 			return p.spec()
 		}),
 	}, b.parent, pulumi.DependsOn(b.needed))

@@ -137,6 +137,24 @@ func TestRole(t *testing.T) {
 		Field("metadata", "annotations", "eks.amazonaws.com/role-arn"))
 }
 
+func TestAlertmanagerAndPriority(t *testing.T) {
+	t.Parallel()
+	without := deploy(t, nil).Get(t, crToken, "p")
+	require.Nil(t, without.Field("spec", "alerting"))
+	require.Nil(t, without.Field("spec", "priorityClassName"))
+	with := deploy(t, func(a *prometheus.Args) {
+		a.PriorityClass = "high"
+		a.Alertmanager = &prometheus.AlertmanagerEndpoint{
+			Name: "alertmanager-main", Port: "web", Namespace: pulumi.String("alerts").ToStringOutput(),
+		}
+	}).Get(t, crToken, "p")
+	require.Equal(t, "high", with.Field("spec", "priorityClassName"))
+	require.Equal(t, map[string]any{"alertmanagers": []any{
+		map[string]any{"apiVersion": "V2", "name": "alertmanager-main", "namespace": "alerts", "port": "web"},
+	}}, with.Field("spec", "alerting"))
+	require.Equal(t, without.Field("spec", "podMetadata"), with.Field("spec", "podMetadata"))
+}
+
 func TestRights(t *testing.T) {
 	t.Parallel()
 	r := deploy(t, nil)
@@ -152,7 +170,8 @@ func TestRights(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "prometheus-k8s-ns",
 	}, binding.Field("roleRef"))
-	require.Equal(t, []any{map[string]any{"kind": "ServiceAccount", "name": "prometheus-k8s", "namespace": "ns"}}, binding.Field("subjects"))
+	require.Equal(t, []any{map[string]any{"kind": "ServiceAccount", "name": "prometheus-k8s", "namespace": "ns"}},
+		binding.Field("subjects"))
 }
 
 func TestServices(t *testing.T) {

@@ -7,9 +7,10 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/placement"
@@ -35,9 +36,12 @@ type plan struct {
 	cluster string
 	labels  kube.Labels
 	// credentials are the sidecar's environment, for S3-compatible stores only.
-	credentials []corev1.EnvVar
+	credentials []nativecorev1.EnvVar
 	// objectStore is the content of the Secret that configures the sidecar.
 	objectStore string
+	// alerting is where alerts go; nil for nowhere.
+	alerting      *monitoringv1.AlertingSpec
+	priorityClass string
 }
 
 // spec renders the Prometheus object's spec. The settings are valid and hold their defaults.
@@ -73,6 +77,7 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 			Tolerations:                   where.NativeTolerations(),
 			Affinity:                      where.NativeAffinity(),
 			TopologySpreadConstraints:     spread(where),
+			PriorityClassName:             p.priorityClass,
 			Containers:                    p.patches(),
 
 			Storage: p.storage(),
@@ -86,12 +91,21 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 		EvaluationInterval: monitoringv1.Duration(p.ScrapeInterval),
 		Retention:          monitoringv1.Duration(p.Retention),
 		RetentionSize:      retentionSize(p.StorageSize),
+		Alerting:           p.alerting,
 		Thanos:             p.thanos(),
 	}
 }
 
+// alerting finds every pod behind the Service: each Alertmanager must get each alert, and they agree among themselves on who notifies.
+func alerting(service, port, namespace string) *monitoringv1.AlertingSpec {
+	v2 := monitoringv1.AlertmanagerAPIVersion2
+	return &monitoringv1.AlertingSpec{Alertmanagers: []monitoringv1.AlertmanagerEndpoints{{
+		Name: service, Port: intstr.FromString(port), Namespace: &namespace, APIVersion: &v2,
+	}}}
+}
+
 // everything selects all; nil would select nothing, or the own namespace only.
-func everything() *metav1.LabelSelector { return &metav1.LabelSelector{} }
+func everything() *nativemetav1.LabelSelector { return &nativemetav1.LabelSelector{} }
 
 // podMetadata names what the operator does not, and ties the pods to the sidecar's configuration: it is read once, at the start.
 func (p plan) podMetadata() *monitoringv1.EmbeddedObjectMetadata {
@@ -111,28 +125,28 @@ func (p plan) thanos() *monitoringv1.ThanosSpec {
 		Version:       &version,
 		Resources:     p.SidecarResources.Native(),
 		BlockDuration: monitoringv1.Duration(p.BlockDuration),
-		ObjectStorageConfig: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: objectStoreName(p.name)}, Key: objectStoreKey,
+		ObjectStorageConfig: &nativecorev1.SecretKeySelector{
+			LocalObjectReference: nativecorev1.LocalObjectReference{Name: objectStoreName(p.name)}, Key: objectStoreKey,
 		},
 		AdditionalArgs: []monitoringv1.Argument{{Name: "enable-auto-gomemlimit"}},
 	}
 }
 
 // patches is what the operator has no field for, merged into the containers that it makes.
-func (p plan) patches() []corev1.Container {
+func (p plan) patches() []nativecorev1.Container {
 	if len(p.credentials) == 0 {
 		return nil
 	}
-	return []corev1.Container{{Name: "thanos-sidecar", Env: p.credentials}}
+	return []nativecorev1.Container{{Name: "thanos-sidecar", Env: p.credentials}}
 }
 
 func (p plan) storage() *monitoringv1.StorageSpec {
 	return &monitoringv1.StorageSpec{VolumeClaimTemplate: monitoringv1.EmbeddedPersistentVolumeClaim{
-		Spec: corev1.PersistentVolumeClaimSpec{
+		Spec: nativecorev1.PersistentVolumeClaimSpec{
 			StorageClassName: &p.StorageClass,
-			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources: corev1.VolumeResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(p.StorageSize)},
+			AccessModes:      []nativecorev1.PersistentVolumeAccessMode{nativecorev1.ReadWriteOnce},
+			Resources: nativecorev1.VolumeResourceRequirements{
+				Requests: nativecorev1.ResourceList{nativecorev1.ResourceStorage: resource.MustParse(p.StorageSize)},
 			},
 		},
 	}}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 
 	"github.com/kansoku/kansoku/components/kube"
 )
@@ -154,9 +154,15 @@ func TestSpecFollowsSettings(t *testing.T) {
 				spreadOver("topology.kubernetes.io/zone", "DoNotSchedule"), spreadOver("kubernetes.io/hostname", "ScheduleAnyway"),
 			},
 		}},
+		{"priority", func(p *plan) { p.priorityClass = "high" }, map[string]any{"priorityClassName": "high"}},
+		{"alerting", func(p *plan) { p.alerting = alerting("alertmanager-main", "web", "alerts") }, map[string]any{
+			"alerting": map[string]any{"alertmanagers": []any{
+				map[string]any{"apiVersion": "V2", "name": "alertmanager-main", "namespace": "alerts", "port": "web"},
+			}},
+		}},
 		{
 			"credentials",
-			func(p *plan) { p.credentials = []corev1.EnvVar{{Name: "AWS_ACCESS_KEY_ID", Value: "x"}} },
+			func(p *plan) { p.credentials = []nativecorev1.EnvVar{{Name: "AWS_ACCESS_KEY_ID", Value: "x"}} },
 			map[string]any{"containers": []any{map[string]any{
 				"name": "thanos-sidecar", "resources": map[string]any{}, "env": []any{map[string]any{"name": "AWS_ACCESS_KEY_ID", "value": "x"}},
 			}}},

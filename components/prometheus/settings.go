@@ -127,6 +127,20 @@ type Args struct {
 	Blocks objectstore.Location `pulumi:"blocks"`
 	// RoleARN is the IAM role that the pods take, for writing to Blocks. Default: none.
 	RoleARN pulumi.StringInput `pulumi:"roleArn,optional"`
+	// Alertmanager that alerts go to. Default: none; rules are evaluated, and nobody is told.
+	Alertmanager *AlertmanagerEndpoint `pulumi:"alertmanager,optional"`
+	// PriorityClass of the pods. Default: none.
+	PriorityClass string `pulumi:"priorityClass,optional"`
+}
+
+// AlertmanagerEndpoint is a Service in front of Alertmanagers; every pod behind it gets every alert.
+type AlertmanagerEndpoint struct {
+	// Name of the Service. Required.
+	Name string `pulumi:"name"`
+	// Port of the Service, by name. Required.
+	Port string `pulumi:"port"`
+	// Namespace of the Service. Required.
+	Namespace pulumi.StringInput `pulumi:"namespace"`
 }
 
 // validate checks what is wired; the settings check themselves.
@@ -138,6 +152,11 @@ func (a Args) validate() error {
 	errs.Require(a.Cluster != "", "cluster", a.Cluster, "must not be empty")
 	errs.Require(a.Blocks.Bucket != nil, "blocks.bucket", nil, "is required")
 	errs.Require(a.Blocks.Region != nil, "blocks.region", nil, "is required")
+	if to := a.Alertmanager; to != nil {
+		errs.Require(to.Name != "", "alertmanager.name", to.Name, "must not be empty")
+		errs.Require(to.Port != "", "alertmanager.port", to.Port, "must not be empty")
+		errs.Require(to.Namespace != nil, "alertmanager.namespace", nil, "is required")
+	}
 	return errs.Err()
 }
 

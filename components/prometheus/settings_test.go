@@ -44,19 +44,23 @@ func TestValidate(t *testing.T) {
 		{"too many replicas", prometheus.Settings{Replicas: 11}, "replicas: must be between 1 and 10, got 11"},
 		{"one replica", prometheus.Settings{Replicas: 1}, ""},
 		{
-			"storage that is none", prometheus.Settings{StorageSize: "20 GB"},
+			"storage that is none",
+			prometheus.Settings{StorageSize: "20 GB"},
 			`storageSize: must be a Kubernetes quantity of at least 1Gi, such as "20Gi", got "20 GB"`,
 		},
 		{
-			"storage too small", prometheus.Settings{StorageSize: "1023Mi"},
+			"storage too small",
+			prometheus.Settings{StorageSize: "1023Mi"},
 			`storageSize: must be a Kubernetes quantity of at least 1Gi, such as "20Gi", got "1023Mi"`,
 		},
 		{
-			"storage class", prometheus.Settings{StorageClass: "GP3"},
+			"storage class",
+			prometheus.Settings{StorageClass: "GP3"},
 			`storageClass: must name a storage class: lower-case letters, digits, dashes and dots, got "GP3"`,
 		},
 		{
-			"durations that are none", prometheus.Settings{ScrapeInterval: "30", Retention: "1 day", BlockDuration: "2H"},
+			"durations that are none",
+			prometheus.Settings{ScrapeInterval: "30", Retention: "1 day", BlockDuration: "2H"},
 			`scrapeInterval: must be a Prometheus duration such as "30s", "2h" or "15d", got "30"
 retention: must be a Prometheus duration such as "30s", "2h" or "15d", got "1 day"
 blockDuration: must be a Prometheus duration such as "30s", "2h" or "15d", got "2H"`,
@@ -64,25 +68,30 @@ blockDuration: must be a Prometheus duration such as "30s", "2h" or "15d", got "
 		{"scraping too often", prometheus.Settings{ScrapeInterval: "999ms"}, `scrapeInterval: must be between 1s and 2m, got "999ms"`},
 		{"scraping too seldom", prometheus.Settings{ScrapeInterval: "2m1s"}, `scrapeInterval: must be between 1s and 2m, got "2m1s"`},
 		{
-			"no block", prometheus.Settings{BlockDuration: "0"},
+			"no block",
+			prometheus.Settings{BlockDuration: "0"},
 			`blockDuration: must be between 1m and 2h, and 2h must be a multiple of it, got "0"`,
 		},
 		{
-			"block too long", prometheus.Settings{BlockDuration: "4h"},
+			"block too long",
+			prometheus.Settings{BlockDuration: "4h"},
 			`blockDuration: must be between 1m and 2h, and 2h must be a multiple of it, got "4h"`,
 		},
 		{
-			"block across windows", prometheus.Settings{BlockDuration: "7m"},
+			"block across windows",
+			prometheus.Settings{BlockDuration: "7m"},
 			`blockDuration: must be between 1m and 2h, and 2h must be a multiple of it, got "7m"`,
 		},
 		{
-			"no time to upload", prometheus.Settings{Retention: "5h59m"},
+			"no time to upload",
+			prometheus.Settings{Retention: "5h59m"},
 			`retention: must be at least three times blockDuration (2h), so that the sidecar has time to upload, got "5h59m"`,
 		},
 		{"just time to upload", prometheus.Settings{Retention: "6h"}, ""},
 		{"short blocks", prometheus.Settings{Retention: "3m", BlockDuration: "1m"}, ""},
 		{
-			"resources", prometheus.Settings{Resources: kube.Resources{CPU: "x"}, SidecarResources: kube.Resources{Memory: "y"}},
+			"resources",
+			prometheus.Settings{Resources: kube.Resources{CPU: "x"}, SidecarResources: kube.Resources{Memory: "y"}},
 			`resources.cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "x"
 sidecarResources.memory: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "y"
 sidecarResources.memoryLimit: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "y"`,
@@ -136,6 +145,15 @@ func TestArgsRefused(t *testing.T) {
 cluster: must not be empty, got ""
 blocks.bucket: is required, got null
 blocks.region: is required, got null`},
+		"an Alertmanager that is none": {
+			&prometheus.Args{
+				Namespace: pulumi.String("ns"), Cluster: "c", Alertmanager: &prometheus.AlertmanagerEndpoint{},
+				Blocks: objectstore.Location{Bucket: pulumi.String("b"), Region: pulumi.String("r")},
+			},
+			`validating p: alertmanager.name: must not be empty, got ""
+alertmanager.port: must not be empty, got ""
+alertmanager.namespace: is required, got null`,
+		},
 		"everything": {
 			&prometheus.Args{
 				Settings: prometheus.Settings{Replicas: -1}, Name: strings.Repeat("a", 38), Namespace: pulumi.String("ns"), Cluster: "c",

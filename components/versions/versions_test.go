@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +20,8 @@ func TestEveryImageIsPinnedAndListedOnce(t *testing.T) {
 	t.Parallel()
 	before := ""
 	for _, c := range versions.All() {
-		require.Regexp(t, regexp.MustCompile(`^v?\d+\.\d+\.\d+$`), c.Version, c.Repository)
-		require.Regexp(t, regexp.MustCompile(`^[a-z0-9.]+\.[a-z]+(/[a-z0-9-]+)+$`), c.Repository, "with its registry")
+		require.Regexp(t, `^v?\d+\.\d+\.\d+$`, c.Version, c.Repository)
+		require.Regexp(t, `^[a-z0-9.]+\.[a-z]+(/[a-z0-9-]+)+$`, c.Repository, "with its registry")
 		require.Less(t, before, c.Repository, "in order, and none twice")
 		before = c.Repository
 	}
@@ -52,5 +51,5 @@ func TestOperatorAndReloaderAreOneRelease(t *testing.T) {
 
 func TestKubernetesIsAMinorVersion(t *testing.T) {
 	t.Parallel()
-	require.Regexp(t, regexp.MustCompile(`^1\.\d+$`), versions.Kubernetes)
+	require.Regexp(t, `^1\.\d+$`, versions.Kubernetes)
 }

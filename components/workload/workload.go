@@ -110,13 +110,19 @@ type Claim struct {
 
 // New makes the objects as children of the component in opts (pulumi.Parent). The pods' object takes name.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) error {
+	_, err := Deploy(ctx, name, args, opts...)
+	return err
+}
+
+// Deploy is New, and returns the object that runs the pods, for what must wait until they are ready.
+func Deploy(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
 	b := &builder{Args: args, ctx: ctx, name: name, opts: opts}
 	for _, step := range []func() error{b.account, b.rights, b.service, b.pods, b.monitor, b.disruption} {
 		if err := step(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return b.made, nil
 }
 
 type builder struct {
@@ -125,6 +131,7 @@ type builder struct {
 	name   string
 	opts   []pulumi.ResourceOption
 	needed []pulumi.Resource // by the pods
+	made   pulumi.Resource   // what runs the pods
 }
 
 func (b *builder) account() error {
@@ -294,7 +301,7 @@ func (b *builder) pods() error {
 	var err error
 	switch b.Kind {
 	case Deployment:
-		_, err = appsv1.NewDeployment(b.ctx, b.name, &appsv1.DeploymentArgs{Metadata: meta, Spec: &appsv1.DeploymentSpecArgs{
+		b.made, err = appsv1.NewDeployment(b.ctx, b.name, &appsv1.DeploymentArgs{Metadata: meta, Spec: &appsv1.DeploymentSpecArgs{
 			Replicas: pulumi.Int(b.Replicas), Selector: selector, Template: b.template(),
 		}}, opts...)
 	case StatefulSet:
@@ -310,9 +317,9 @@ func (b *builder) pods() error {
 				WhenDeleted: pulumi.String("Retain"), WhenScaled: pulumi.String("Retain"),
 			}
 		}
-		_, err = appsv1.NewStatefulSet(b.ctx, b.name, &appsv1.StatefulSetArgs{Metadata: meta, Spec: spec}, opts...)
+		b.made, err = appsv1.NewStatefulSet(b.ctx, b.name, &appsv1.StatefulSetArgs{Metadata: meta, Spec: spec}, opts...)
 	case DaemonSet:
-		_, err = appsv1.NewDaemonSet(b.ctx, b.name, &appsv1.DaemonSetArgs{Metadata: meta, Spec: &appsv1.DaemonSetSpecArgs{
+		b.made, err = appsv1.NewDaemonSet(b.ctx, b.name, &appsv1.DaemonSetArgs{Metadata: meta, Spec: &appsv1.DaemonSetSpecArgs{
 			Selector: selector, Template: b.template(),
 			UpdateStrategy: &appsv1.DaemonSetUpdateStrategyArgs{
 				Type: pulumi.String("RollingUpdate"), RollingUpdate: &appsv1.RollingUpdateDaemonSetArgs{MaxUnavailable: pulumi.String("10%")},

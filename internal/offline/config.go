@@ -37,7 +37,7 @@ func readStack(path string) (stackConfig, error) {
 		return read, fmt.Errorf("reading the stack file %s: %w", filepath.Base(path), err)
 	}
 	if !file.Environment.IsZero() {
-		return read, fmt.Errorf("%s takes values from an environment of Pulumi's service, which the engine without a cloud cannot open", filepath.Base(path))
+		return read, fmt.Errorf("%s takes values from an environment of Pulumi's service, which cannot be opened without it", filepath.Base(path))
 	}
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(file.Config)) {

@@ -74,7 +74,10 @@ func TestReadStackRefuses(t *testing.T) {
 			"kansoku:grafana.users[0].password: an encrypted value must be a key of its own, not nested in kansoku:grafana\n" +
 				"kansoku:slack.url: an encrypted value must be a key of its own, not nested in kansoku:slack",
 		},
-		"an environment": {"environment: [prod]\nconfig: {}\n", "Pulumi.dev.yaml takes values from an environment of Pulumi's service, which the engine without a cloud cannot open"},
+		"an environment": {
+			"environment: [prod]\nconfig: {}\n",
+			"Pulumi.dev.yaml takes values from an environment of Pulumi's service, which cannot be opened without it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,7 @@ func withCluster([]string) pulumi.RunFunc {
 		mode := eks.AuthenticationModeApi
 		cluster, err := eks.NewCluster(ctx, "main", &eks.ClusterArgs{
 			Name: pulumi.String("main"), VpcId: pulumi.String("vpc-1"), PrivateSubnetIds: pulumi.ToStringArray([]string{"subnet-1", "subnet-2"}),
-			AuthenticationMode: &mode, SkipDefaultNodeGroup: pulumi.BoolRef(true), InstanceRole: role, UseDefaultVpcCni: pulumi.BoolRef(true),
+			AuthenticationMode: &mode, SkipDefaultNodeGroup: new(true), InstanceRole: role, UseDefaultVpcCni: new(true),
 			EndpointPrivateAccess: pulumi.Bool(true), EndpointPublicAccess: pulumi.Bool(true),
 		}, pulumi.Providers(provider))
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kansoku/kansoku/internal/offline"
+	"github.com/kansoku/kansoku/internal/offline/double"
 )
 
 const tools = "../../bin"
@@ -247,6 +248,41 @@ func read(t *testing.T, dir string) directory {
 		return err
 	}))
 	return found
+}
+
+// A failed operation says what failed, keeps what was made, and is resumed by the next.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]double.Failure{"nothing was made": double.Before, "it was made": double.After} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cloud := double.New()
+			t.Cleanup(cloud.Close)
+			engine := newEngine(t, offline.Options{Cloud: cloud})
+			cloud.FailCreate(func(typ, _ string, attempt int) double.Failure {
+				if typ == "aws:s3/bucketV2:BucketV2" && attempt == 1 {
+					return failure
+				}
+				return double.None
+			})
+			result, err := engine.Up(t.Context(), offline.UpOptions{ContinueOnError: true})
+			var failed *offline.RunError
+			require.ErrorAs(t, err, &failed)
+			require.ErrorContains(t, err, "aws:s3:BucketV2 (data): ")
+			require.Len(t, result.Failed, 1)
+			assert.Equal(t, "data", result.Failed[0].Name)
+			state, err := engine.Export(t.Context())
+			require.NoError(t, err)
+			assert.GreaterOrEqual(t, len(state.Resources), 6, "stack, role, namespace, secret and two providers")
+
+			_, err = engine.Up(t.Context(), offline.UpOptions{})
+			require.NoError(t, err)
+			assert.Len(t, cloud.Objects(), 5, "nothing double, nothing missing")
+			again, err := engine.Up(t.Context(), offline.UpOptions{})
+			require.NoError(t, err)
+			assert.Empty(t, changes(again))
+		})
+	}
 }
 
 func TestErrorsAreTheEngines(t *testing.T) {

@@ -2,6 +2,7 @@ package offline
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,9 +22,7 @@ func exported() *apitype.DeploymentV3 {
 		all := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{
 			"name": name, "annotations": map[string]any{"pulumi.com/autonamed": "true"},
 		}}
-		for key, value := range more {
-			all[key] = value
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	state := deploymentOf(
@@ -36,7 +35,10 @@ func exported() *apitype.DeploymentV3 {
 			"data": secretValue(`{"token":"aHVudGVyMg=="}`),
 			"list": []any{secretValue(`"hunter2"`), secretValue(`["hunter2"]`)},
 		})},
-		made{token: "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole", name: "c", inputs: object("ClusterRole", "k8s:Role", nil), needs: []string{"z"}},
+		made{
+			token: "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole", name: "c", needs: []string{"z"},
+			inputs: object("ClusterRole", "k8s:Role", nil),
+		},
 		made{token: "kubernetes:core/v1:Namespace", name: "z", inputs: object("Namespace", "z", nil)},
 		made{token: "kubernetes:helm.sh/v3:Release", name: "release", inputs: map[string]any{"chart": "x"}},
 	)
@@ -84,6 +86,7 @@ list:
 metadata:
   name: b
 `, files["kubernetes/004-secret-b.yaml"])
+	//nolint:testifylint // the bytes matter: sorted, indented, readable
 	assert.Equal(t, `{
   "id": "data",
   "inputs": {
@@ -102,6 +105,7 @@ metadata:
 }
 `, files["aws/s3-bucket-data.json"])
 	assert.Contains(t, files["aws/s3-bucket-data-2.json"], `"existing": true`)
+	//nolint:testifylint // the bytes matter
 	assert.Equal(t, "{\n  \"kubeconfig\": \"[secret]\",\n  \"plain\": \"x\"\n}\n", files["outputs.json"])
 	for name, content := range files {
 		assert.NotContains(t, content, "hunter2", name)

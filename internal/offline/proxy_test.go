@@ -23,15 +23,15 @@ func TestProxy(t *testing.T) {
 		DisableKeepAlives: true,
 	}}
 	get := func(address string) (int, string, error) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-		require.NoError(t, err)
-		response, err := client.Do(request)
-		if err != nil {
-			return 0, "", err
+		request, asked := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		require.NoError(t, asked)
+		response, asked := client.Do(request)
+		if asked != nil {
+			return 0, "", asked
 		}
 		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		return response.StatusCode, string(body), err
+		body, asked := io.ReadAll(response.Body)
+		return response.StatusCode, string(body), asked
 	}
 
 	const endpoint = "https://0123456789ABCDEF.gr7.ap-northeast-1.eks.amazonaws.com"

@@ -32,8 +32,8 @@ func Render(options Options, w io.Writer) (int, error) {
 	m := &mocked{project: string(project.Name), stack: options.Stack}
 	program := options.Program(config.keys())
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
-		if err := m.adoptCluster(ctx); err != nil {
-			return err
+		if adopted := m.adoptCluster(ctx); adopted != nil {
+			return adopted
 		}
 		return program(ctx)
 	}, pulumi.WithMocks(m.project, m.stack, m), func(info *pulumi.RunInfo) {

@@ -78,7 +78,8 @@ func findCLI(ctx context.Context, bin string) (string, semver.Version, error) {
 	}
 	// The Automation API refuses a tool that is older than itself.
 	if version.LT(sdk.Version) || version.Major != sdk.Version.Major {
-		return "", semver.Version{}, fmt.Errorf("%s is version %s, needed is %s or newer: remove it, and `make bin/pulumi` builds it", path, version, sdk.Version)
+		return "", semver.Version{}, fmt.Errorf("%s is version %s, needed is %s or newer: remove it, and `make bin/pulumi` builds it",
+			path, version, sdk.Version)
 	}
 	return path, version, nil
 }
@@ -105,12 +106,13 @@ func (t tools) install(shims, pulumiHome, proxy string) error {
 	main := filepath.Join(shims, "eks.js")
 	files := map[string]string{
 		// pulumi-eks asks both for their version, even in a preview, and uses neither.
-		filepath.Join(shims, "aws"):     "#!/bin/sh\n[ \"$1\" = --version ] && echo aws-cli/2.30.0 && exit\n" + refuse("aws"),
-		filepath.Join(shims, "kubectl"): "#!/bin/sh\n[ \"$1\" = version ] && echo '{\"clientVersion\":{\"gitVersion\":\"v1.36.0\"}}' && exit\n" + refuse("kubectl"),
+		filepath.Join(shims, "aws"):     answerOnly("aws", "--version", "aws-cli/2.30.0"),
+		filepath.Join(shims, "kubectl"): answerOnly("kubectl", "version", `{"clientVersion":{"gitVersion":"v1.36.0"}}`),
 		main:                            fmt.Sprintf("require(%s).main(process.argv.slice(2));\n", jsString(filepath.Join(t.eks, "cmd", "provider"))),
 		// HTTPS_PROXY is read by pulumi-eks only; gRPC reads the lower-case names, which are not set.
-		filepath.Join(plugin, "pulumi-resource-eks"): fmt.Sprintf("#!/bin/sh\nexport HTTPS_PROXY=http://%s NO_PROXY=127.0.0.1,localhost no_grpc_proxy=127.0.0.1,localhost\nexec %s %s \"$@\"\n",
-			proxy, shellString(t.node), shellString(main)),
+		filepath.Join(plugin, "pulumi-resource-eks"): fmt.Sprintf(
+			"#!/bin/sh\nexport HTTPS_PROXY=http://%s NO_PROXY=%s no_grpc_proxy=%s\nexec %s %s \"$@\"\n",
+			proxy, loopback, loopback, shellString(t.node), shellString(main)),
 	}
 	for _, dir := range []string{shims, plugin} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -125,8 +127,12 @@ func (t tools) install(shims, pulumiHome, proxy string) error {
 	return nil
 }
 
-func refuse(name string) string {
-	return "echo \"the engine without a cloud has no " + name + ": refusing: $*\" >&2\nexit 1\n"
+const loopback = "127.0.0.1,localhost"
+
+// answerOnly is a shim that answers one argument and refuses all others.
+func answerOnly(name, argument, answer string) string {
+	return fmt.Sprintf("#!/bin/sh\n[ \"$1\" = %s ] && echo %s && exit\necho \"the engine without a cloud has no %s: refusing: $*\" >&2\nexit 1\n",
+		argument, shellString(answer), name)
 }
 
 func shellString(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -20,8 +20,7 @@ func executable(t *testing.T, path, script string) {
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755))
 }
 
-// Not parallel: it changes PATH.
-func TestFindTools(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestFindTools(t *testing.T) {
 	bin := t.TempDir()
 	onPath := t.TempDir()
 	t.Setenv("PATH", onPath)
@@ -36,7 +35,8 @@ func TestFindTools(t *testing.T) { //nolint:paralleltest // it sets the environm
 	require.NoError(t, os.MkdirAll(filepath.Join(bin, "eks/node_modules/@pulumi/eks"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "eks/node_modules/@pulumi/eks/package.json"), []byte(`{"version": "2.8.1"}`), 0o600))
 	_, err = findTools(context.Background(), bin)
-	require.EqualError(t, err, filepath.Join(onPath, "pulumi")+" is version 3.100.0, needed is 3.246.0 or newer: remove it, and `make bin/pulumi` builds it")
+	require.EqualError(t, err, filepath.Join(onPath, "pulumi")+
+		" is version 3.100.0, needed is 3.246.0 or newer: remove it, and `make bin/pulumi` builds it")
 
 	executable(t, filepath.Join(onPath, "pulumi"), "echo v3.300.0\n")
 	found, err := findTools(context.Background(), bin)
@@ -83,7 +83,7 @@ func TestShims(t *testing.T) {
 	assert.Equal(t, "require(\"/eks/cmd/provider\").main(process.argv.slice(2));\n", string(script))
 }
 
-func TestCommandPassesNoEnvironmentOn(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestCommandPassesNoEnvironmentOn(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "of the caller")
 	path := filepath.Join(t.TempDir(), "pulumi")
 	executable(t, path, "echo $*; /usr/bin/env; exit 3\n")

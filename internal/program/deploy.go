@@ -203,7 +203,15 @@ func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
 		Cluster: d.cluster, Versions: cfg.Cluster.AddonVersions, Partition: d.account.partition, ReclaimPolicy: reclaim,
 		Nodes: []pulumi.Resource{groups.OnDemand},
 	}, pulumi.Providers(d.account.provider, d.cluster.Provider))
-	return []pulumi.Resource{groups, addons}, err
+	if err != nil {
+		return nil, err
+	}
+	// The resources one by one: a component in DependsOn stands for those of its children that happen to be registered by then.
+	ready := []pulumi.Resource{groups.OnDemand, addons.CoreDNS, addons.EBS, addons.StorageClass}
+	for _, group := range groups.Spot {
+		ready = append(ready, group)
+	}
+	return ready, nil
 }
 
 // monitor deploys the stack itself. The CRDs need the API server only; pods wait for their nodes and volumes.
@@ -218,7 +226,7 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 	}
 	d.monitoring, err = monitoring.New(ctx, "monitoring", &monitoring.Args{
 		Settings: d.cfg.Monitoring, Cluster: d.cfg.Name, Blocks: d.blocks.Location, RoleARNs: d.roles, ExistingCRDs: true,
-	}, pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds)))
+	}, pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds.Definitions...)))
 	return err
 }
 
