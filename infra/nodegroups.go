@@ -21,8 +21,6 @@ import (
 const nodeGroupsToken = "kansoku:infra:NodeGroups"
 
 const (
-	// onDemandLabelValue is what placement.SpotLabel says on nodes that are not spot.
-	onDemandLabelValue = "OnDemand"
 	// defaultDiskSizeGiB holds the images and logs of a node full of small pods, with room; EKS' own default is 20.
 	defaultDiskSizeGiB = 50
 	// minSpotTypes is how many pools a zone draws from: with fewer, one shortage in EC2 empties the zone.
@@ -284,13 +282,13 @@ func (n *NodeGroups) newOnDemand(ctx *pulumi.Context, name string, args *NodeGro
 		return err
 	}
 	group := nodeGroup{
-		SpotSettings: SpotSettings(args.OnDemand), name: name + "-on-demand", capacity: "ON_DEMAND", lifecycle: onDemandLabelValue,
+		SpotSettings: SpotSettings(args.OnDemand), name: name + "-on-demand", capacity: "ON_DEMAND", lifecycle: placement.OnDemandLabelValue,
 		subnets: args.Subnets, template: template,
 	}
 	if n.OnDemand, err = n.newGroup(ctx, group, args, policies); err != nil {
 		return err
 	}
-	return n.newScaleTag(ctx, group.name, n.OnDemand, scaleTag{"label", "label/" + placement.SpotLabel, onDemandLabelValue})
+	return n.newScaleTag(ctx, group.name, n.OnDemand, scaleTag{"label", "label/" + placement.SpotLabel, placement.OnDemandLabelValue})
 }
 
 // newTemplate makes the launch template of one kind of group. Each kind has its own even where they do not differ: a group that changes

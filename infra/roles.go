@@ -3,6 +3,7 @@ package infra
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -27,6 +28,8 @@ var (
 	actionPattern        = regexp.MustCompile(`^[a-z0-9-]+:[0-9A-Za-z]+$`)
 	sidPattern           = regexp.MustCompile(`^[0-9A-Za-z]+$`)
 	managedPolicyPattern = regexp.MustCompile(`^[\w+=,.@-]+(/[\w+=,.@-]+)*$`)
+	// With a prefix for keys of several values, and a suffix for keys that may be missing.
+	operatorPattern = regexp.MustCompile(`^((ForAllValues|ForAnyValue):)?[A-Za-z]+$`)
 )
 
 // Issuer is a cluster's OIDC provider as IAM knows it.
@@ -42,9 +45,17 @@ type Statement struct {
 	Sid string
 	// Actions in full ("s3:GetObject"). Required; wildcards are refused.
 	Actions []string
-	// Resources are ARNs. Required; "*" alone is refused.
+	// Resources are ARNs, or "*" with a Reason. Required.
 	Resources []pulumi.StringInput
+	// Conditions are operator → key → values, any of which will do ("StringEquals": {"aws:RequestedRegion": {"eu-west-1"}}).
+	// Default: none.
+	Conditions map[string]map[string][]string
+	// Reason why the statement is for every resource. Required with the resource "*"; it is for readers, not for AWS.
+	Reason string
 }
+
+// everyResource is for actions that know no resources.
+const everyResource = "*"
 
 // BucketStatements allows that access to the bucket, and use of its key where it has one. Nothing for no access, or for a bucket behind
 // an endpoint, which no role of AWS opens.
@@ -81,6 +92,40 @@ func IndexStatements(table *Table) []Statement {
 		Sid: "Index", Actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Query"}, Resources: []pulumi.StringInput{table.ARN},
 	}}
 	return append(statements, keyStatement("IndexKey", table.KMSKeyARN, []string{"kms:Decrypt", "kms:GenerateDataKey"})...)
+}
+
+// AutoscalerStatements allows cluster-autoscaler to find the cluster's auto scaling groups, to resize them and to end their instances.
+// Which groups are the cluster's is told by the tags that EKS puts on those of managed node groups, and by which the autoscaler finds
+// them. What it asks for groups with launch configurations or attribute-based instance types is left out: managed node groups have
+// neither.
+func AutoscalerStatements(clusterName, partition, region, accountID string) []Statement {
+	arn := func(service, resource string) []pulumi.StringInput {
+		return []pulumi.StringInput{pulumi.String(fmt.Sprintf("arn:%s:%s:%s:%s:%s", partition, service, region, accountID, resource))}
+	}
+	const tag = "aws:ResourceTag/k8s.io/cluster-autoscaler/"
+	return []Statement{
+		{
+			Sid: "Describe",
+			Actions: []string{
+				"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
+				"ec2:DescribeInstanceTypes", "ec2:DescribeLaunchTemplateVersions",
+			},
+			Resources: []pulumi.StringInput{pulumi.String(everyResource)},
+			Reason:    "these calls take no resource",
+		},
+		{
+			// Labels and taints of a group that has no node yet.
+			Sid: "NodeGroups", Actions: []string{"eks:DescribeNodegroup"}, Resources: arn("eks", "nodegroup/"+clusterName+"/*/*"),
+		},
+		{
+			Sid:       "Scale",
+			Actions:   []string{"autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"},
+			Resources: arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
+			Conditions: map[string]map[string][]string{
+				"StringEquals": {tag + "enabled": {"true"}, tag + clusterName: {"owned"}},
+			},
+		},
+	}
 }
 
 // keyStatement allows use of a customer key; nothing without one.
@@ -134,6 +179,9 @@ func (a WorkloadRoleArgs) Validate() error {
 			e.Require(actionPattern.MatchString(action), key+"actions", action, `must be an action in full, such as "s3:GetObject"`)
 		}
 		e.Require(len(s.Resources) > 0 && !slices.Contains(s.Resources, nil), key+"resources", len(s.Resources), "must be ARNs, at least one")
+		e.Require(strings.TrimSpace(s.Reason) != "" || !slices.Contains(s.Resources, pulumi.StringInput(pulumi.String(everyResource))),
+			key+"reason", s.Reason, `must say why the statement is for "*"`)
+		validateConditions(&e, key+"conditions", s.Conditions)
 		sids = append(sids, s.Sid)
 	}
 	for i, policy := range a.ManagedPolicies {
@@ -142,6 +190,19 @@ func (a WorkloadRoleArgs) Validate() error {
 		e.Require(!slices.Contains(a.ManagedPolicies[:i], policy), key, policy, "must be listed once")
 	}
 	return e.Err()
+}
+
+// validateConditions refuses conditions that would hold for everything, or for nothing.
+func validateConditions(e *check.Errors, path string, conditions map[string]map[string][]string) {
+	for _, operator := range slices.Sorted(maps.Keys(conditions)) {
+		keys := conditions[operator]
+		e.Require(operatorPattern.MatchString(operator), path, operator, `must have operators such as "StringEquals"`)
+		e.Require(len(keys) > 0, path+"."+operator, keys, "must have a key")
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			e.Require(key != "" && len(keys[key]) > 0 && !slices.Contains(keys[key], ""), path+"."+operator, key,
+				"must have keys with values, none of them empty")
+		}
+	}
 }
 
 // WorkloadRole is the IAM role of one workload.
@@ -218,11 +279,11 @@ func allow(statements []Statement) pulumi.StringOutput {
 	return pulumi.All(inputs...).ApplyT(func(known []any) (string, error) {
 		var document policyDocument
 		for _, s := range statements {
-			statement := policyStatement{Sid: s.Sid, Effect: "Allow", Action: s.Actions}
+			statement := policyStatement{Sid: s.Sid, Effect: "Allow", Action: s.Actions, Condition: conditions(s.Conditions)}
 			for range s.Resources {
 				arn, _ := known[0].(string)
 				known = known[1:]
-				if !strings.HasPrefix(arn, "arn:") {
+				if !strings.HasPrefix(arn, "arn:") && (arn != everyResource || s.Reason == "") {
 					return "", fmt.Errorf("rendering statement %s: a resource must be an ARN, got %q", s.Sid, arn)
 				}
 				statement.Resource = append(statement.Resource, arn)
@@ -256,8 +317,25 @@ type policyPrincipal struct {
 	Federated string `json:",omitempty"`
 }
 
-// policyConditions are operator → key → value.
-type policyConditions map[string]map[string]string
+// policyConditions are operator → key → a value, or a list of values.
+type policyConditions map[string]map[string]any
+
+func conditions(given map[string]map[string][]string) policyConditions {
+	if len(given) == 0 {
+		return nil
+	}
+	rendered := policyConditions{}
+	for operator, keys := range given {
+		rendered[operator] = map[string]any{}
+		for key, values := range keys {
+			rendered[operator][key] = values
+			if len(values) == 1 {
+				rendered[operator][key] = values[0] // as AWS writes it
+			}
+		}
+	}
+	return rendered
+}
 
 func (d policyDocument) render() (string, error) {
 	d.Version = policyVersion

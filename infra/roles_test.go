@@ -248,11 +248,19 @@ func TestPolicyOfBucketAndIndex(t *testing.T) {
 		policy.Inputs["policy"].(string))
 }
 
+func arns(names ...string) []pulumi.StringInput {
+	var inputs []pulumi.StringInput
+	for _, name := range names {
+		inputs = append(inputs, pulumi.String(name))
+	}
+	return inputs
+}
+
 func validRole() infra.WorkloadRoleArgs {
 	return infra.WorkloadRoleArgs{
 		Issuer:         infra.Issuer{ARN: pulumi.String(issuerARN).ToStringOutput(), URL: pulumi.String(issuerHost).ToStringOutput()},
 		ServiceAccount: sidecar,
-		Statements:     []infra.Statement{{"Read", []string{"s3:GetObject"}, []pulumi.StringInput{pulumi.String("arn:aws:s3:::b/*")}}},
+		Statements:     []infra.Statement{{Sid: "Read", Actions: []string{"s3:GetObject"}, Resources: arns("arn:aws:s3:::b/*")}},
 	}.WithDefaults()
 }
 
@@ -284,8 +292,11 @@ serviceAccount.name: must be the name of a service account, got "loki:x"`,
 		},
 		"statements": {
 			func(a *infra.WorkloadRoleArgs) {
-				a.Statements = append(a.Statements,
-					infra.Statement{"Read", []string{"s3:*", "*", "s3:Get*"}, []pulumi.StringInput{nil}}, infra.Statement{Sid: "a b"})
+				a.Statements = append(
+					a.Statements,
+					infra.Statement{Sid: "Read", Actions: []string{"s3:*", "*", "s3:Get*"}, Resources: []pulumi.StringInput{nil}},
+					infra.Statement{Sid: "a b"},
+				)
 			},
 			`statements[1].sid: must be unique in the role, got "Read"
 statements[1].actions: must be an action in full, such as "s3:GetObject", got "s3:*"
@@ -295,6 +306,32 @@ statements[1].resources: must be ARNs, at least one, got 1
 statements[2].sid: must be letters and digits, got "a b"
 statements[2].actions: must not be empty, got null
 statements[2].resources: must be ARNs, at least one, got 0`,
+		},
+		"every resource": {
+			func(a *infra.WorkloadRoleArgs) {
+				a.Statements = []infra.Statement{
+					{Sid: "A", Actions: []string{"ec2:DescribeImages"}, Resources: arns("arn:aws:x", "*")},
+					{Sid: "B", Actions: []string{"ec2:DescribeImages"}, Resources: arns("*"), Reason: " "},
+					{Sid: "C", Actions: []string{"ec2:DescribeImages"}, Resources: arns("*"), Reason: "it takes no resource"},
+				}
+			},
+			`statements[0].reason: must say why the statement is for "*", got ""
+statements[1].reason: must say why the statement is for "*", got " "`,
+		},
+		"conditions": {
+			func(a *infra.WorkloadRoleArgs) {
+				a.Statements[0].Conditions = map[string]map[string][]string{
+					"Bool":                     nil,
+					"ForAnyValue:StringEquals": {"a": {"b", "c"}},
+					"StringEquals":             {"": {"x"}, "none": nil, "empty": {"x", ""}, "good": {"x"}},
+					"string equals":            {"a": {"b"}},
+				}
+			},
+			`statements[0].conditions.Bool: must have a key, got null
+statements[0].conditions.StringEquals: must have keys with values, none of them empty, got ""
+statements[0].conditions.StringEquals: must have keys with values, none of them empty, got "empty"
+statements[0].conditions.StringEquals: must have keys with values, none of them empty, got "none"
+statements[0].conditions: must have operators such as "StringEquals", got "string equals"`,
 		},
 		"managed policies": {
 			func(a *infra.WorkloadRoleArgs) { a.ManagedPolicies = []string{"arn:aws:iam::aws:policy/X", "Y", "Y"} },
@@ -327,11 +364,50 @@ func TestEveryResourceIsRefused(t *testing.T) {
 	err := iamRecorder().RunErr(func(ctx *pulumi.Context) error {
 		args := validRole()
 		args.Issuer = infra.Issuer{ARN: pulumi.String(issuerARN).ToStringOutput(), URL: pulumi.String(issuerHost).ToStringOutput()}
-		args.Statements[0].Resources = []pulumi.StringInput{pulumi.String("*")}
+		args.Statements[0].Resources = []pulumi.StringInput{pulumi.String("*").ToStringOutput()} // not known when it is validated
 		_, err := infra.NewWorkloadRole(ctx, "sidecar", &args)
 		return err
 	})
 	require.ErrorContains(t, err, `rendering statement Read: a resource must be an ARN, got "*"`)
+}
+
+// policyOf creates a role with the statements and returns its policy.
+func policyOf(t *testing.T, statements []infra.Statement) string {
+	t.Helper()
+	r := iamRecorder()
+	r.Run(t, func(ctx *pulumi.Context) error {
+		args := validRole()
+		args.Statements = statements
+		_, err := infra.NewWorkloadRole(ctx, "role", &args)
+		return err
+	})
+	return r.Get(t, policyType, "role-policy").Inputs["policy"].(string)
+}
+
+func TestConditionsAreRendered(t *testing.T) {
+	t.Parallel()
+	assert.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::b/*"],`+
+		`"Condition":{"Bool":{"aws:SecureTransport":"true"},"StringEquals":{"aws:PrincipalTag/a":"b","aws:RequestedRegion":["r1","r2"]}}}]}`,
+		policyOf(t, []infra.Statement{{
+			Sid: "A", Actions: []string{"s3:GetObject"}, Resources: arns("arn:aws:s3:::b/*"), Conditions: map[string]map[string][]string{
+				"StringEquals": {"aws:RequestedRegion": {"r1", "r2"}, "aws:PrincipalTag/a": {"b"}}, "Bool": {"aws:SecureTransport": {"true"}},
+			},
+		}}))
+}
+
+func TestAutoscalerStatements(t *testing.T) {
+	t.Parallel()
+	statements := infra.AutoscalerStatements("prod", "aws-cn", "cn-north-1", "123456789012")
+	assert.Equal(t, "these calls take no resource", statements[0].Reason)
+	assert.JSONEq(t, `{"Version":"2012-10-17","Statement":[
+		{"Sid":"Describe","Effect":"Allow","Resource":["*"],"Action":["autoscaling:DescribeAutoScalingGroups",
+			"autoscaling:DescribeScalingActivities","ec2:DescribeInstanceTypes","ec2:DescribeLaunchTemplateVersions"]},
+		{"Sid":"NodeGroups","Effect":"Allow","Action":["eks:DescribeNodegroup"],
+			"Resource":["arn:aws-cn:eks:cn-north-1:123456789012:nodegroup/prod/*/*"]},
+		{"Sid":"Scale","Effect":"Allow","Action":["autoscaling:SetDesiredCapacity","autoscaling:TerminateInstanceInAutoScalingGroup"],
+			"Resource":["arn:aws-cn:autoscaling:cn-north-1:123456789012:autoScalingGroup:*:autoScalingGroupName/*"],
+			"Condition":{"StringEquals":{"aws:ResourceTag/k8s.io/cluster-autoscaler/enabled":"true",
+				"aws:ResourceTag/k8s.io/cluster-autoscaler/prod":"owned"}}}]}`, policyOf(t, statements))
 }
 
 func TestPoliciesAreDeterministic(t *testing.T) {

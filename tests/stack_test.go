@@ -176,6 +176,7 @@ func TestEveryResourceHasItsProvider(t *testing.T) {
 				assert.Contains(t, provider, "kansoku:infra:Cluster$pulumi:providers:kubernetes", r.URN)
 			case strings.HasPrefix(string(r.Type), "aws:"):
 				assert.Equal(t, "aws", resource.URN(provider).Name(), r.URN)
+			case strings.HasPrefix(string(r.Type), "random:"): // it has no account that could be the wrong one
 			default:
 				assert.Failf(t, "unexpected package", "%s", r.URN)
 			}
@@ -267,7 +268,11 @@ func policy(t *testing.T, value any) document {
 }
 
 // wildcards are the policy statements that may hold a "*", with the reason.
-var wildcards = map[string]string{}
+var wildcards = map[string]string{
+	"Describe":   "cluster-autoscaler: these calls take no resource",
+	"NodeGroups": "cluster-autoscaler: the node groups of one cluster, whose names AWS completes",
+	"Scale":      "cluster-autoscaler: auto scaling groups have random names; a condition on their tags narrows it to the cluster's",
+}
 
 func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 	t.Parallel()
@@ -327,6 +332,10 @@ func TestEveryPodToleratesAndPrefersSpot(t *testing.T) {
 				tolerates = tolerates || every || spot
 			}
 			assert.True(t, tolerates, "%s does not tolerate spot nodes", p.urn)
+			if p.urn.Name() == "monitoring-autoscaler" {
+				assert.Equal(t, "OnDemand", text(p.spec, "nodeSelector", placement.SpotLabel), "what gets spot nodes back must not go with them")
+				continue
+			}
 			prefers := at(p.spec, "affinity", "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution", 0, "preference", "matchExpressions", 0)
 			assert.Equal(t, map[string]any{
 				"key": placement.SpotLabel, "operator": "In", "values": []any{placement.SpotLabelValue},
@@ -376,8 +385,21 @@ func TestEveryImageIsPinnedAndListed(t *testing.T) {
 			assert.False(t, listed[component.Image()], "listed twice: %s", component.Image())
 			listed[component.Image()] = true
 		}
-		assert.Equal(t, listed, used)
+		for image := range used {
+			assert.True(t, listed[image], "not in the list: %s", image)
+			delete(listed, image)
+		}
+		for image := range listed {
+			assert.Contains(t, optional, image, "listed, and used by no stack")
+		}
 	})
+}
+
+// optional images are those of components that a stack can choose in place of another.
+var optional = map[string]string{
+	versions.Alloy.Image():    "collector.kind: alloy",
+	versions.LokiTSDB.Image(): "a schema without a dynamodb period",
+	versions.Curl.Image():     "dashboards from grafana.com",
 }
 
 func TestEveryAWSResourceIsTagged(t *testing.T) {
@@ -442,4 +464,122 @@ func TestStateIsProtectedWhereTheStackSaysSo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// labels of the pods, for selectors.
+func (p pod) labels(s *state) map[string]any {
+	r := s.byURN[p.urn]
+	if !p.operated {
+		labels, _ := at(r.Inputs, "spec", "template", "metadata", "labels").(map[string]any)
+		return labels
+	}
+	kind := string(r.Type[strings.LastIndex(string(r.Type), ":")+1:])
+	return map[string]any{"app.kubernetes.io/name": strings.ToLower(kind), "app.kubernetes.io/instance": text(r.Inputs, "metadata", "name")}
+}
+
+func selects(selector any, labels map[string]any) bool {
+	wanted, _ := selector.(map[string]any)
+	for key, value := range wanted {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return len(wanted) > 0
+}
+
+// TestEveryWorkloadIsMonitored: its pods are behind a Service that a ServiceMonitor scrapes, on a port that the Service has.
+func TestEveryWorkloadIsMonitored(t *testing.T) {
+	t.Parallel()
+	everyStack(t, func(t *testing.T, s *state) {
+		monitored := func(p pod) bool {
+			for _, service := range s.ofType("kubernetes:core/v1:Service") {
+				if text(service.Inputs, "metadata", "namespace") != p.namespace || !selects(at(service.Inputs, "spec", "selector"), p.labels(s)) {
+					continue
+				}
+				labels, _ := at(service.Inputs, "metadata", "labels").(map[string]any)
+				ports := map[any]bool{}
+				for i := 0; at(service.Inputs, "spec", "ports", i) != nil; i++ {
+					ports[at(service.Inputs, "spec", "ports", i, "name")] = true
+				}
+				for _, monitor := range s.ofType("kubernetes:monitoring.coreos.com/v1:ServiceMonitor") {
+					same := text(monitor.Inputs, "metadata", "namespace") == p.namespace
+					if same && selects(at(monitor.Inputs, "spec", "selector", "matchLabels"), labels) && ports[at(monitor.Inputs, "spec", "endpoints", 0, "port")] {
+						return true
+					}
+				}
+			}
+			return false
+		}
+		for _, p := range s.pods() {
+			assert.True(t, monitored(p), "nothing scrapes %s", p.urn)
+		}
+	})
+}
+
+// hostReaders may do what Pod Security "restricted" forbids, with the reason; they live in a namespace of their own.
+var hostReaders = map[string]string{
+	"monitoring-node-exporter": "the metrics of the machine are the host's",
+	"monitoring-promtail":      "the logs of all pods are root's, on the host",
+}
+
+func TestEveryContainerIsRestricted(t *testing.T) {
+	t.Parallel()
+	everyStack(t, func(t *testing.T, s *state) {
+		for _, p := range s.pods() {
+			reads := hostReaders[p.urn.Name()] != ""
+			assert.Equal(t, reads, strings.HasSuffix(p.namespace, "-host"), "%s is in the wrong namespace", p.urn)
+			if p.operated {
+				assert.Equal(t, true, at(p.spec, "securityContext", "runAsNonRoot"), p.urn)
+				assert.NotEmpty(t, at(p.spec, "resources", "limits", "memory"), p.urn)
+				continue // the operator restricts its containers itself
+			}
+			if !reads {
+				assert.Equal(t, true, at(p.spec, "securityContext", "runAsNonRoot"), p.urn)
+			}
+			assert.Equal(t, "RuntimeDefault", text(p.spec, "securityContext", "seccompProfile", "type"), p.urn)
+			for _, list := range []string{"containers", "initContainers"} {
+				containers, _ := at(p.spec, list).([]any)
+				for _, c := range containers {
+					at := func(path ...any) any { return at(c, path...) }
+					assert.Equal(t, false, at("securityContext", "allowPrivilegeEscalation"), p.urn)
+					assert.Equal(t, true, at("securityContext", "readOnlyRootFilesystem"), p.urn)
+					assert.Equal(t, []any{"ALL"}, at("securityContext", "capabilities", "drop"), p.urn)
+					assert.Nil(t, at("securityContext", "capabilities", "add"), p.urn)
+					for _, quantity := range [][]any{{"requests", "cpu"}, {"requests", "memory"}, {"limits", "memory"}} {
+						assert.NotEmpty(t, at(append([]any{"resources"}, quantity...)...), "%s: %v", p.urn, quantity)
+					}
+					if list == "containers" {
+						assert.NotNil(t, at("readinessProbe"), p.urn)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestTokensAreMountedWhereTheyAreUsed: an account without rights needs no token, one with rights does.
+func TestTokensAreMountedWhereTheyAreUsed(t *testing.T) {
+	t.Parallel()
+	everyStack(t, func(t *testing.T, s *state) {
+		rights := map[string]bool{}
+		for _, kind := range []string{"ClusterRoleBinding", "RoleBinding"} {
+			for _, binding := range s.ofType("kubernetes:rbac.authorization.k8s.io/v1:" + kind) {
+				for i := 0; at(binding.Inputs, "subjects", i) != nil; i++ {
+					subject := at(binding.Inputs, "subjects", i)
+					rights[text(subject, "namespace")+":"+text(subject, "name")] = true
+				}
+			}
+		}
+		for _, p := range s.pods() {
+			mounted := at(p.spec, "automountServiceAccountToken")
+			id := p.namespace + ":" + text(p.spec, "serviceAccountName")
+			if p.operated && mounted == nil {
+				mounted = true // Kubernetes' default
+			}
+			if p.urn.Type() == "kubernetes:monitoring.coreos.com/v1:Alertmanager" {
+				assert.Equal(t, false, mounted, p.urn)
+			}
+			assert.Equal(t, rights[id], mounted, p.urn)
+		}
+	})
 }

@@ -1,125 +1,65 @@
-// Package monitoring wires the components into the stack that most programs take: a namespace, the Prometheus Operator with its
-// definitions, Prometheus, and the monitors of the cluster itself. It owns no AWS resource: roles and buckets are given to it.
+// Package monitoring wires the components into the stack that most programs take: metrics, logs, alerts, dashboards and the monitors of the
+// cluster itself, in two namespaces, with who calls whom. It owns no AWS resource: roles, buckets and table are given to it.
 package monitoring
 
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	schedulingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/scheduling/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/kansoku/kansoku/components/alertmanager"
+	"github.com/kansoku/kansoku/components/alloy"
+	"github.com/kansoku/kansoku/components/autoscaler"
+	"github.com/kansoku/kansoku/components/collector"
+	"github.com/kansoku/kansoku/components/events"
+	"github.com/kansoku/kansoku/components/exporters/adapter"
+	"github.com/kansoku/kansoku/components/exporters/kubestatemetrics"
+	"github.com/kansoku/kansoku/components/exporters/nodeexporter"
+	"github.com/kansoku/kansoku/components/grafana"
 	"github.com/kansoku/kansoku/components/kube"
-	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/loki"
+	"github.com/kansoku/kansoku/components/netpolicy"
 	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/components/prometheus"
-	"github.com/kansoku/kansoku/internal/check"
+	"github.com/kansoku/kansoku/components/promtail"
+	"github.com/kansoku/kansoku/components/thanos"
 )
 
 // The type token is part of every child's URN and must never change.
 const token = "kansoku:monitoring:Monitoring"
 
-const prometheusKey = "prometheus"
-
-// Settings are what a stack may say about its monitoring.
-type Settings struct {
-	// Namespace of everything; it is created. Default: monitoring.
-	Namespace string `pulumi:"namespace,optional"`
-	// Operator is the Prometheus Operator.
-	Operator operator.Settings `pulumi:"operator,optional"`
-	// Prometheus scrapes, evaluates and uploads.
-	Prometheus prometheus.Settings `pulumi:"prometheus,optional"`
-}
-
-// WithDefaults fills what is not set.
-func (s Settings) WithDefaults() Settings {
-	if s.Namespace == "" {
-		s.Namespace = "monitoring"
-	}
-	s.Operator, s.Prometheus = s.Operator.WithDefaults(), s.Prometheus.WithDefaults()
-	return s
-}
-
-// Validate checks the settings, defaults filled in.
-func (s Settings) Validate() error {
-	var errs check.Errors
-	errs.Require(kube.IsDNSLabel(s.Namespace), "namespace", s.Namespace, "must be at most 63 lower-case letters, digits and dashes")
-	errs.Require(s.Namespace != "default" && !strings.HasPrefix(s.Namespace, "kube-"), "namespace", s.Namespace,
-		"must not be one of Kubernetes' own")
-	errs.Under("operator", s.Operator.Validate())
-	errs.Under("prometheus", s.Prometheus.Validate())
-	return errs.Err()
-}
-
-// Workload is a part of the stack that needs a role on AWS.
-type Workload struct {
-	// Key names it, in Args.RoleARNs among others.
-	Key string
-	// ServiceAccount is who its pods are.
-	ServiceAccount kube.ServiceAccount
-	// Blocks is what it does to the bucket of metrics; "" if nothing.
-	Blocks objectstore.Access
-}
-
-// Workloads lists who needs a role, ordered by key.
-func (s Settings) Workloads() []Workload {
-	return []Workload{{
-		Key: prometheusKey,
-		ServiceAccount: kube.ServiceAccount{
-			Namespace: s.WithDefaults().Namespace, Name: prometheus.ServiceAccountName(prometheus.DefaultName),
-		},
-		Blocks: objectstore.Write,
-	}}
-}
-
-// Args are the settings, and what the stack is wired to.
-type Args struct {
-	Settings
-	// Cluster is the external label "cluster" on every series. Required; unique among the writers of Blocks, and never changed.
-	Cluster string `pulumi:"cluster"`
-	// Blocks is where the metrics' blocks are kept. Required.
-	Blocks objectstore.Location `pulumi:"blocks"`
-	// RoleARNs are the IAM roles by Workload.Key. Default: none, for a store that is not on AWS.
-	RoleARNs map[string]pulumi.StringInput `pulumi:"roleArns,optional"`
-	// ExistingCRDs leaves the operator's definitions to someone else, who must have made them before. Default: false.
-	ExistingCRDs bool `pulumi:"existingCrds,optional"`
-	// CRDProvider creates the definitions: one that adopts those that an earlier stack has left behind. Default: as for all the others.
-	CRDProvider pulumi.ProviderResource
-}
-
-// validate checks what is wired; the settings check themselves.
-func (a Args) validate() error {
-	var errs check.Errors
-	errs.Require(a.Cluster != "", "cluster", a.Cluster, "must not be empty")
-	errs.Require(a.Blocks.Bucket != nil, "blocks.bucket", nil, "is required")
-	errs.Require(a.Blocks.Region != nil, "blocks.region", nil, "is required")
-	var keys []string
-	for _, w := range a.Workloads() {
-		keys = append(keys, w.Key)
-	}
-	for _, key := range slices.Sorted(maps.Keys(a.RoleARNs)) {
-		errs.Require(slices.Contains(keys, key), "roleArns", key, "must be keyed by workload (%s)", strings.Join(keys, ", "))
-	}
-	return errs.Err()
-}
+// priority of the stack's pods: above whatever has none, so that what watches the cluster is the last to go when room is short; far below
+// the system's own classes (2,000,000,000).
+const priority = 1_000_000
 
 // Monitoring is the running stack.
 type Monitoring struct {
 	pulumi.ResourceState
 
-	// Namespace of everything.
+	// Namespace of everything that reads nothing of its host.
 	Namespace pulumi.StringOutput
-	// PrometheusURL is Prometheus inside the cluster.
+	// PrometheusURL is Prometheus inside the cluster, on any one replica.
 	PrometheusURL pulumi.StringOutput
-	// StoreEndpoint finds the Thanos sidecars, for Thanos query.
+	// StoreEndpoint finds the Thanos sidecars, for another Thanos query.
 	StoreEndpoint pulumi.StringOutput
+	// QueryURL is the Prometheus API over all replicas and all time, with a cache.
+	QueryURL pulumi.StringOutput
+	// AlertmanagerURL is Alertmanager inside the cluster.
+	AlertmanagerURL pulumi.StringOutput
+	// GrafanaURL is Grafana inside the cluster.
+	GrafanaURL pulumi.StringOutput
+	// GrafanaPassword of the user "admin"; empty where nobody logs in by password. A secret.
+	GrafanaPassword pulumi.StringOutput
+	// LokiURL is Loki inside the cluster; empty without logs.
+	LokiURL pulumi.StringOutput
 }
 
-// New deploys the stack in order: namespace and definitions, operator, then what the operator acts on.
+// New deploys the stack in order: namespaces and definitions, operator, then what the operator acts on; the rest waits for neither.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Monitoring, error) {
 	if args == nil {
 		args = &Args{}
@@ -133,61 +73,243 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(token, name, component, opts...); err != nil {
 		return nil, fmt.Errorf("registering %s: %w", name, err)
 	}
-	parent := pulumi.Parent(component)
-	// The plain name, not the created object's: it is known in a preview, and DependsOn keeps the order.
-	namespace := pulumi.String(wired.Namespace)
-
-	base, err := newBase(ctx, name, wired, parent)
-	if err != nil {
-		return nil, err
+	b := &builder{
+		Args: wired, ctx: ctx, name: name, built: component, parent: pulumi.Parent(component),
+		// The plain names, not the created objects': they are known in a preview, and DependsOn keeps the order.
+		namespace: pulumi.String(wired.Namespace), host: pulumi.String(wired.HostNamespace()),
 	}
-	op, err := operator.New(ctx, name+"-operator", &operator.Args{Settings: wired.Operator, Namespace: namespace},
-		parent, pulumi.DependsOn(base))
-	if err != nil {
-		return nil, fmt.Errorf("creating operator: %w", err)
+	for _, step := range []func() error{b.base, b.operator, b.metrics, b.exporters, b.history, b.logs, b.dashboards, b.autoscaler, b.policies} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
-	deps := pulumi.DependsOn(slices.Concat(base, []pulumi.Resource{op.Deployment}))
-	prom, err := prometheus.New(ctx, name+"-prometheus", &prometheus.Args{
-		Settings: wired.Prometheus, Namespace: namespace, Cluster: wired.Cluster, Blocks: wired.Blocks, RoleARN: wired.RoleARNs[prometheusKey],
-	}, parent, deps)
-	if err != nil {
-		return nil, fmt.Errorf("creating Prometheus: %w", err)
-	}
-	// Monitors need no operator to exist.
-	if _, err := prometheus.NewClusterMonitors(ctx, name+"-cluster", &prometheus.ClusterMonitorsArgs{Namespace: namespace},
-		parent, pulumi.DependsOn(base)); err != nil {
-		return nil, fmt.Errorf("creating cluster monitors: %w", err)
-	}
-	component.Namespace = namespace.ToStringOutput()
-	component.PrometheusURL, component.StoreEndpoint = prom.URL, prom.StoreEndpoint
+	component.Namespace = b.namespace.ToStringOutput()
 	return component, ctx.RegisterResourceOutputs(component, pulumi.Map{
 		"namespace": component.Namespace, "prometheusUrl": component.PrometheusURL, "storeEndpoint": component.StoreEndpoint,
+		"queryUrl": component.QueryURL, "alertmanagerUrl": component.AlertmanagerURL, "grafanaUrl": component.GrafanaURL,
+		"grafanaPassword": component.GrafanaPassword, "lokiUrl": component.LokiURL,
 	})
 }
 
-// newBase makes what must be there before anything else. Pods that Pod Security "restricted" would refuse are refused here.
-func newBase(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceOption) ([]pulumi.Resource, error) {
-	labels := pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)}
-	for _, mode := range []string{"enforce", "warn", "audit"} {
-		labels["pod-security.kubernetes.io/"+mode] = pulumi.String("restricted")
+// builder makes the children of one stack.
+type builder struct {
+	Args
+	ctx             *pulumi.Context
+	name            string
+	built           *Monitoring
+	parent          pulumi.ResourceOption
+	namespace, host pulumi.String
+	class           string            // priority class
+	first           []pulumi.Resource // what everything waits for
+	operated        []pulumi.Resource // what the operator's objects wait for
+
+	alerts *alertmanager.Alertmanager
+}
+
+// after are the options of a component that waits for the base.
+func (b *builder) after() []pulumi.ResourceOption {
+	return []pulumi.ResourceOption{b.parent, pulumi.DependsOn(b.first)}
+}
+
+// base makes what must be there before anything else. Pods that Pod Security "restricted" would refuse are refused in the one namespace;
+// in the other live those that read their host.
+func (b *builder) base() error {
+	for _, one := range []struct{ name, namespace, level string }{
+		{b.name, b.Namespace, "restricted"}, {b.name + "-host", b.HostNamespace(), "privileged"},
+	} {
+		labels := pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)}
+		for _, mode := range []string{"enforce", "warn", "audit"} {
+			labels["pod-security.kubernetes.io/"+mode] = pulumi.String(one.level)
+		}
+		namespace, err := corev1.NewNamespace(b.ctx, one.name, &corev1.NamespaceArgs{
+			Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(one.namespace), Labels: labels},
+		}, b.parent)
+		if err != nil {
+			return fmt.Errorf("creating namespace %s: %w", one.namespace, err)
+		}
+		b.first = append(b.first, namespace)
 	}
-	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{
-		Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(args.Namespace), Labels: labels},
-	}, parent)
+	b.class = kube.PartOf + "-" + b.Namespace
+	class, err := schedulingv1.NewPriorityClass(b.ctx, b.name, &schedulingv1.PriorityClassArgs{
+		Metadata: &metav1.ObjectMetaArgs{
+			Name: pulumi.String(b.class), Labels: pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)},
+		},
+		Value: pulumi.Int(priority), GlobalDefault: pulumi.Bool(false),
+		Description: pulumi.String("Metrics and logs: what watches the cluster is the last to go when room is short."),
+	}, b.parent)
 	if err != nil {
-		return nil, fmt.Errorf("creating namespace: %w", err)
+		return fmt.Errorf("creating priority class: %w", err)
 	}
-	base := []pulumi.Resource{namespace}
-	if args.ExistingCRDs {
-		return base, nil
+	b.first = append(b.first, class)
+	if b.ExistingCRDs {
+		return nil
 	}
-	opts := []pulumi.ResourceOption{parent}
-	if args.CRDProvider != nil {
-		opts = append(opts, pulumi.Provider(args.CRDProvider))
+	opts := []pulumi.ResourceOption{b.parent}
+	if b.CRDProvider != nil {
+		opts = append(opts, pulumi.Provider(b.CRDProvider))
 	}
-	crds, err := operator.NewCRDs(ctx, name+"-crds", opts...)
+	crds, err := operator.NewCRDs(b.ctx, b.name+"-crds", opts...)
 	if err != nil {
-		return nil, fmt.Errorf("creating definitions: %w", err)
+		return fmt.Errorf("creating definitions: %w", err)
 	}
-	return append(base, crds.Definitions...), nil
+	b.first = append(b.first, crds.Definitions...)
+	return nil
+}
+
+func (b *builder) operator() error {
+	op, err := operator.New(b.ctx, b.name+"-operator", &operator.Args{
+		Settings: b.Operator, Namespace: b.namespace, PriorityClass: b.class,
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating operator: %w", err)
+	}
+	b.operated = append(slices.Clone(b.first), op.Deployment)
+	return nil
+}
+
+// metrics are what scrapes and what tells.
+func (b *builder) metrics() (err error) {
+	after := pulumi.DependsOn(b.operated)
+	b.alerts, err = alertmanager.New(b.ctx, b.name+"-alertmanager", &alertmanager.Args{
+		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class,
+		SlackURL: b.SlackURL, WebhookURL: b.WebhookURL, WatchdogURL: b.WatchdogURL,
+	}, b.parent, after)
+	if err != nil {
+		return fmt.Errorf("creating Alertmanager: %w", err)
+	}
+	b.built.AlertmanagerURL = b.alerts.URL
+	prom, err := prometheus.New(b.ctx, b.name+"-prometheus", &prometheus.Args{
+		Settings: b.Prometheus, Namespace: b.namespace, PriorityClass: b.class, Cluster: b.Cluster, Blocks: b.Blocks,
+		RoleARN: b.RoleARNs[prometheusKey], Alertmanager: &b.alerts.Endpoint,
+	}, b.parent, after)
+	if err != nil {
+		return fmt.Errorf("creating Prometheus: %w", err)
+	}
+	b.built.PrometheusURL, b.built.StoreEndpoint = prom.URL, prom.StoreEndpoint
+	_, err = prometheus.NewClusterMonitors(b.ctx, b.name+"-cluster", &prometheus.ClusterMonitorsArgs{Namespace: b.namespace}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating cluster monitors: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) exporters() error {
+	_, err := kubestatemetrics.New(b.ctx, b.name+"-kube-state-metrics", &kubestatemetrics.Args{
+		Settings: b.KubeStateMetrics, Namespace: b.namespace, PriorityClass: b.class,
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating kube-state-metrics: %w", err)
+	}
+	_, err = nodeexporter.New(b.ctx, b.name+"-node-exporter", &nodeexporter.Args{Settings: b.NodeExporter, Namespace: b.host}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating node exporter: %w", err)
+	}
+	_, err = adapter.New(b.ctx, b.name+"-adapter", &adapter.Args{
+		Settings: b.Adapter, Namespace: b.namespace, PriorityClass: b.class, PrometheusURL: b.built.PrometheusURL,
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating adapter: %w", err)
+	}
+	return nil
+}
+
+// history is what keeps metrics and answers for all of them.
+func (b *builder) history() error {
+	roles := map[string]pulumi.StringInput{}
+	for _, account := range thanos.ServiceAccounts() {
+		if role := b.RoleARNs[account.Name]; role != nil {
+			roles[account.Name] = role
+		}
+	}
+	metrics, err := thanos.New(b.ctx, b.name+"-thanos", &thanos.Args{
+		Settings: b.Thanos, Namespace: b.namespace, PriorityClass: b.class, Blocks: b.Blocks, RoleARNs: roles,
+		StoreEndpoints: []pulumi.StringInput{b.built.StoreEndpoint},
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating Thanos: %w", err)
+	}
+	b.built.QueryURL = metrics.QueryFrontendURL
+	return nil
+}
+
+// logs are Loki, what brings it the logs of every node, and the cluster's events among them.
+func (b *builder) logs() error {
+	b.built.LokiURL = pulumi.String("").ToStringOutput()
+	if b.Loki == nil {
+		return nil
+	}
+	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
+		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.Chunks, Index: b.Index, RoleARN: b.RoleARNs[lokiKey],
+		AlertmanagerURL: b.alerts.DiscoveryURL,
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating Loki: %w", err)
+	}
+	b.built.LokiURL = store.URL
+	_, err = events.New(b.ctx, b.name+"-events", &events.Args{Settings: b.Events, Namespace: b.namespace, PriorityClass: b.class}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating events: %w", err)
+	}
+	args := &collector.Args{Settings: b.Collector, Namespace: b.host, PushURL: store.PushURL, PriorityClass: b.class}
+	// The last one, because it gives the lines of events the namespace of what they are about: pipelines of that namespace are for its pods.
+	args.Pipelines = append(slices.Clone(args.Pipelines), events.Pipeline(b.Namespace))
+	if b.Collector.Kind == collector.Alloy {
+		_, err = alloy.New(b.ctx, b.name+"-alloy", args, b.after()...)
+	} else {
+		_, err = promtail.New(b.ctx, b.name+"-promtail", args, b.after()...)
+	}
+	if err != nil {
+		return fmt.Errorf("creating the collector of logs: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) dashboards() error {
+	args := &grafana.Args{
+		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, ScrapeInterval: b.Prometheus.ScrapeInterval,
+		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: b.Dashboards,
+	}
+	if b.Loki != nil {
+		args.LokiURL = b.built.LokiURL
+	}
+	if auth := b.Grafana.Auth; b.GrafanaOAuthSecret != nil {
+		switch {
+		case auth.GenericOAuth != nil:
+			args.GenericOAuthSecret = b.GrafanaOAuthSecret
+		case auth.GitHub != nil:
+			args.GitHubSecret = b.GrafanaOAuthSecret
+		case auth.Google != nil:
+			args.GoogleSecret = b.GrafanaOAuthSecret
+		}
+	}
+	shown, err := grafana.New(b.ctx, b.name+"-grafana", args, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating Grafana: %w", err)
+	}
+	b.built.GrafanaURL, b.built.GrafanaPassword = shown.URL, shown.AdminPassword
+	return nil
+}
+
+func (b *builder) autoscaler() error {
+	if !b.scales() {
+		return nil
+	}
+	_, err := autoscaler.New(b.ctx, b.name+"-autoscaler", &autoscaler.Args{
+		Settings: b.Autoscaler, Namespace: b.namespace, ClusterName: b.Scaled.Name, Region: b.Scaled.Region,
+		RoleARN: b.RoleARNs[autoscaler.ServiceAccountName],
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating autoscaler: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) policies() error {
+	_, err := netpolicy.New(b.ctx, b.name+"-network", &netpolicy.Args{
+		Workloads: b.workloads(), Calls: b.calls(), VPCCIDRs: b.VPCCIDRs,
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating network policies: %w", err)
+	}
+	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kansoku/kansoku/components/collector"
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/components/objectstore"
 	"github.com/kansoku/kansoku/components/operator"
@@ -24,7 +26,11 @@ const (
 
 func args() *monitoring.Args {
 	return &monitoring.Args{
-		Cluster: "dev", Blocks: objectstore.Location{Bucket: pulumi.String("blocks"), Region: pulumi.String("ap-northeast-1")},
+		Settings: monitoring.Settings{Loki: &loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.DynamoDB}}}},
+		Cluster:  "dev",
+		Blocks:   objectstore.Location{Bucket: pulumi.String("blocks"), Region: pulumi.String("ap-northeast-1")},
+		Chunks:   objectstore.Location{Bucket: pulumi.String("chunks"), Region: pulumi.String("ap-northeast-1")},
+		Index:    loki.Index{Table: pulumi.String("index"), Region: pulumi.String("ap-northeast-1")},
 	}
 }
 
@@ -51,24 +57,51 @@ func deploy(t *testing.T, a *monitoring.Args) *mocks.Recorder {
 
 func TestParts(t *testing.T) {
 	t.Parallel()
-	r := deploy(t, args())
-	counts := map[string]int{}
+	a := args()
+	a.Scaled = &monitoring.ScaledCluster{Name: pulumi.String("dev"), Region: pulumi.String("ap-northeast-1")}
+	a.RoleARNs = map[string]pulumi.StringInput{"cluster-autoscaler": pulumi.String("arn:scale")}
+	r := deploy(t, a)
+	parts := map[string]string{}
 	for _, one := range r.All() {
-		counts[one.Parent]++
-	}
-	require.Equal(t, map[string]int{
-		"urn:pulumi:test::kansoku::pulumi:pulumi:Stack::kansoku-test": 1,
-		root + "::m":                                            5,
-		root + "$kansoku:operator:CRDs::m-crds":                 10,
-		root + "$kansoku:operator:Operator::m-operator":         6,
-		root + "$kansoku:prometheus:Prometheus::m-prometheus":   10,
-		root + "$kansoku:prometheus:ClusterMonitors::m-cluster": 3,
-	}, counts)
-	for _, one := range r.All() {
-		if namespace := one.Field("metadata", "namespace"); namespace != nil {
-			require.Equal(t, "monitoring", namespace, "%s %s", one.Type, one.Name)
+		if one.Parent == root+"::m" && !one.Custom {
+			parts[one.Name] = one.Type
 		}
 	}
+	require.Equal(t, map[string]string{
+		"m-crds": "kansoku:operator:CRDs", "m-operator": "kansoku:operator:Operator", "m-prometheus": "kansoku:prometheus:Prometheus",
+		"m-cluster": "kansoku:prometheus:ClusterMonitors", "m-alertmanager": "kansoku:alertmanager:Alertmanager",
+		"m-kube-state-metrics": "kansoku:exporters:KubeStateMetrics", "m-node-exporter": "kansoku:exporters:NodeExporter",
+		"m-adapter": "kansoku:exporters:Adapter", "m-thanos": "kansoku:thanos:Thanos", "m-loki": "kansoku:loki:Loki",
+		"m-promtail": "kansoku:promtail:Promtail", "m-events": "kansoku:events:Events", "m-grafana": "kansoku:grafana:Grafana",
+		"m-autoscaler": "kansoku:autoscaler:Autoscaler", "m-network": "kansoku:netpolicy:Policies",
+	}, parts)
+	for _, one := range r.All() {
+		if namespace := one.Field("metadata", "namespace"); namespace != nil && namespace != "kube-system" {
+			host := strings.Contains(one.Parent, "m-node-exporter") || strings.Contains(one.Parent, "m-promtail") ||
+				one.Field("metadata", "namespace") == "monitoring-host" && strings.Contains(one.Parent, "m-network")
+			want := map[bool]string{false: "monitoring", true: "monitoring-host"}[host]
+			require.Equal(t, want, namespace, "%s %s", one.Type, one.Name)
+		}
+	}
+}
+
+func TestWithoutLogs(t *testing.T) {
+	t.Parallel()
+	a := args()
+	a.Loki = nil
+	r := deploy(t, a)
+	for _, token := range []string{"kansoku:loki:Loki", "kansoku:promtail:Promtail", "kansoku:events:Events", "kansoku:autoscaler:Autoscaler"} {
+		require.Empty(t, r.OfType(token))
+	}
+}
+
+func TestAlloyInPlaceOfPromtail(t *testing.T) {
+	t.Parallel()
+	a := args()
+	a.Collector.Kind = collector.Alloy
+	r := deploy(t, a)
+	require.Empty(t, r.OfType("kansoku:promtail:Promtail"))
+	require.Len(t, r.OfType("kansoku:alloy:Alloy"), 1)
 }
 
 func TestNamespace(t *testing.T) {
@@ -88,21 +121,38 @@ func TestNamespace(t *testing.T) {
 	require.Equal(t, "observability", r.Get(t, "kubernetes:monitoring.coreos.com/v1:Prometheus", "m-prometheus").Field("metadata", "namespace"))
 }
 
+// before is what everything in the stack waits for.
+func before(r *mocks.Recorder) []string {
+	base := []string{
+		root + "$kubernetes:core/v1:Namespace::m", root + "$kubernetes:core/v1:Namespace::m-host",
+		root + "$kubernetes:scheduling.k8s.io/v1:PriorityClass::m",
+	}
+	for _, crd := range r.OfType(crdToken) {
+		base = append(base, root+"$kansoku:operator:CRDs$"+crdToken+"::"+crd.Name)
+	}
+	return base
+}
+
 // Every dependency is on a resource, never on a component: that would be complete by chance only.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	r := deploy(t, args())
-	base := []string{root + "$kubernetes:core/v1:Namespace::m"}
-	for _, crd := range r.OfType(crdToken) {
-		base = append(base, root+"$kansoku:operator:CRDs$"+crdToken+"::"+crd.Name)
+	base := before(r)
+	require.Len(t, base, 13)
+	operated := slices.Concat(base, []string{root + "$kansoku:operator:Operator$kubernetes:apps/v1:Deployment::m-operator"})
+	for _, one := range r.All() {
+		if one.Parent != root+"::m" || one.Custom {
+			continue
+		}
+		switch one.Name {
+		case "m-crds":
+			require.Empty(t, one.Depends, "definitions need no namespace")
+		case "m-prometheus", "m-alertmanager":
+			require.ElementsMatch(t, operated, one.Depends, one.Name)
+		default:
+			require.ElementsMatch(t, base, one.Depends, one.Name)
+		}
 	}
-	require.Len(t, base, 11)
-	require.ElementsMatch(t, base, r.Get(t, "kansoku:operator:Operator", "m-operator").Depends)
-	require.ElementsMatch(t, base, r.Get(t, "kansoku:prometheus:ClusterMonitors", "m-cluster").Depends)
-	require.ElementsMatch(t,
-		slices.Concat(base, []string{root + "$kansoku:operator:Operator$kubernetes:apps/v1:Deployment::m-operator"}),
-		r.Get(t, "kansoku:prometheus:Prometheus", "m-prometheus").Depends)
-	require.Empty(t, r.Get(t, "kansoku:operator:CRDs", "m-crds").Depends, "definitions need no namespace")
 }
 
 func TestExistingCRDs(t *testing.T) {
@@ -111,7 +161,8 @@ func TestExistingCRDs(t *testing.T) {
 	a.ExistingCRDs = true
 	r := deploy(t, a)
 	require.Empty(t, r.OfType(crdToken))
-	require.Equal(t, []string{root + "$kubernetes:core/v1:Namespace::m"}, r.Get(t, "kansoku:operator:Operator", "m-operator").Depends)
+	require.Len(t, before(r), 3)
+	require.ElementsMatch(t, before(r), r.Get(t, "kansoku:operator:Operator", "m-operator").Depends)
 }
 
 func TestCRDProvider(t *testing.T) {
@@ -150,7 +201,9 @@ func TestRolesReachTheirServiceAccounts(t *testing.T) {
 	for _, w := range a.Workloads() {
 		a.RoleARNs[w.Key] = pulumi.String("arn:" + w.Key)
 	}
+	a.Scaled = &monitoring.ScaledCluster{Name: pulumi.String("dev"), Region: pulumi.String("ap-northeast-1")}
 	r := deploy(t, a)
+	require.Len(t, a.Workloads(), 6)
 	for _, w := range a.Workloads() {
 		found := 0
 		for _, account := range r.OfType("kubernetes:core/v1:ServiceAccount") {
@@ -165,22 +218,73 @@ func TestRolesReachTheirServiceAccounts(t *testing.T) {
 
 func TestWorkloads(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []monitoring.Workload{{
-		Key:            "prometheus",
-		ServiceAccount: kube.ServiceAccount{Namespace: "elsewhere", Name: "prometheus-k8s"},
-		Blocks:         objectstore.Write,
-	}}, monitoring.Settings{Namespace: "elsewhere"}.Workloads())
-	require.Equal(t, "monitoring", monitoring.Settings{}.Workloads()[0].ServiceAccount.Namespace)
+	account := func(name string) kube.ServiceAccount { return kube.ServiceAccount{Namespace: "elsewhere", Name: name} }
+	settings := monitoring.Settings{Namespace: "elsewhere", Loki: &loki.Settings{Schema: []loki.Period{
+		{From: "2026-01-01", Index: loki.DynamoDB}, {From: "2026-06-01", Index: loki.TSDB},
+	}}}
+	require.Equal(t, []monitoring.Workload{
+		{Key: "prometheus", ServiceAccount: account("prometheus-k8s"), Blocks: objectstore.Write},
+		{Key: "thanos-bucket-web", ServiceAccount: account("thanos-bucket-web"), Blocks: objectstore.Read},
+		{Key: "thanos-compact", ServiceAccount: account("thanos-compact"), Blocks: objectstore.Manage},
+		{Key: "thanos-store", ServiceAccount: account("thanos-store"), Blocks: objectstore.Read},
+		{Key: "loki", ServiceAccount: account("loki"), Chunks: objectstore.Manage, Index: true},
+		{Key: "cluster-autoscaler", ServiceAccount: account("cluster-autoscaler"), Scales: true},
+	}, settings.Workloads())
+	settings.Loki.Schema = settings.Loki.Schema[:1]
+	require.Equal(t, objectstore.Write, settings.Workloads()[4].Chunks, "nobody deletes chunks of a dynamodb period")
+	settings.Loki, settings.NoAutoscaler = nil, true
+	require.Len(t, settings.Workloads(), 4)
 }
 
-func TestDefaults(t *testing.T) {
+func TestSizes(t *testing.T) {
 	t.Parallel()
-	got := monitoring.Settings{}.WithDefaults()
-	require.Equal(t, monitoring.Settings{
-		Namespace: "monitoring", Operator: operator.Settings{}.WithDefaults(), Prometheus: prometheus.Settings{}.WithDefaults(),
-	}, got)
-	require.Equal(t, got, got.WithDefaults())
-	require.NoError(t, got.Validate())
+	small, medium := monitoring.Settings{}.WithDefaults(), monitoring.Settings{Size: "medium", Loki: &loki.Settings{}}.WithDefaults()
+	require.Equal(t, "small", small.Size)
+	require.Equal(t, 1, small.Alertmanager.Replicas)
+	require.Equal(t, prometheus.Settings{}.WithDefaults(), small.Prometheus)
+	require.Nil(t, small.Loki, "a size does not switch logs on")
+	require.Equal(t, 3, medium.Alertmanager.Replicas)
+	require.Equal(t, kube.Resources{CPU: "1", Memory: "5Gi", MemoryLimit: "8Gi"}, medium.Prometheus.Resources)
+	require.Equal(t, "100Gi", medium.Prometheus.StorageSize)
+	require.Equal(t, 3, medium.Loki.Replicas)
+
+	own := monitoring.Settings{
+		Size:       "medium",
+		Prometheus: prometheus.Settings{Replicas: 1, Resources: kube.Resources{Memory: "3Gi"}},
+		Loki:       &loki.Settings{Replicas: 1},
+	}
+	got := own.WithDefaults()
+	require.Equal(t, kube.Resources{CPU: "1", Memory: "3Gi", MemoryLimit: "3Gi"}, got.Prometheus.Resources, "a limit belongs to its request")
+	require.Equal(t, 1, got.Prometheus.Replicas)
+	require.Equal(t, 1, got.Loki.Replicas)
+	require.Equal(t, "20Gi", got.Loki.StorageSize)
+	require.Equal(t, &loki.Settings{Replicas: 1}, own.Loki, "the caller's settings stay as they are")
+
+	for _, size := range []string{"small", "medium", "large"} {
+		s := monitoring.Settings{
+			Size: size, Loki: &loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.TSDB}}},
+		}.WithDefaults()
+		require.NoError(t, s.Validate(), size)
+		require.Equal(t, s, s.WithDefaults(), size)
+	}
+}
+
+// What the stack asks of its nodes is what its pods ask for.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	a := args()
+	a.Scaled = &monitoring.ScaledCluster{Name: pulumi.String("dev"), Region: pulumi.String("ap-northeast-1")}
+	a.RoleARNs = map[string]pulumi.StringInput{"cluster-autoscaler": pulumi.String("arn:scale")}
+	r := deploy(t, a)
+	pods := 0
+	for _, kind := range []string{"apps/v1:Deployment", "apps/v1:StatefulSet", "apps/v1:DaemonSet", "monitoring.coreos.com/v1:Prometheus", "monitoring.coreos.com/v1:Alertmanager"} {
+		pods += len(r.OfType("kubernetes:" + kind))
+	}
+	requests := a.WithDefaults().Requests()
+	require.Len(t, requests, pods)
+	require.Contains(t, requests, monitoring.Request{Key: "prometheus", Replicas: 2, MilliCPU: 250 + 20 + 10, MemoryMiB: 1024 + 128 + 50})
+	require.Contains(t, requests, monitoring.Request{Key: "node-exporter", MilliCPU: 50, MemoryMiB: 64})
+	require.True(t, requests[len(requests)-1].OnDemand)
 }
 
 func TestRefused(t *testing.T) {
@@ -189,7 +293,7 @@ func TestRefused(t *testing.T) {
 		Settings: monitoring.Settings{
 			Namespace:  "Kube",
 			Operator:   operator.Settings{Resources: kube.Resources{CPU: "x"}},
-			Prometheus: prometheus.Settings{Replicas: -1, Retention: "1h"},
+			Prometheus: prometheus.Settings{Replicas: -1, Retention: "1h", ScrapeInterval: "1m"},
 		},
 		RoleARNs: map[string]pulumi.StringInput{"promtheus": pulumi.String("arn")},
 	}
@@ -202,14 +306,15 @@ func TestRefused(t *testing.T) {
 		"nothing": {nil, `validating m: cluster: must not be empty, got ""
 blocks.bucket: is required, got null
 blocks.region: is required, got null`},
-		"everything": {wrong, `validating m: namespace: must be at most 63 lower-case letters, digits and dashes, got "Kube"
+		"everything": {wrong, `validating m: namespace: must be at most 58 lower-case letters, digits and dashes, got "Kube"
 operator.resources.cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "x"
 prometheus.replicas: must be between 1 and 10, got -1
 prometheus.retention: must be at least three times blockDuration (2h), so that the sidecar has time to upload, got "1h"
+adapter.window: must be at least four times prometheus.scrapeInterval (1m), so that a missed scrape leaves a rate, got "2m"
 cluster: must not be empty, got ""
 blocks.bucket: is required, got null
 blocks.region: is required, got null
-roleArns: must be keyed by workload (prometheus), got "promtheus"`},
+roleArns: must be keyed by workload (prometheus, thanos-bucket-web, thanos-compact, thanos-store, cluster-autoscaler), got "promtheus"`},
 		"Kubernetes' own": {system, `validating m: namespace: must not be one of Kubernetes' own, got "kube-system"`},
 	} {
 		r := &mocks.Recorder{}

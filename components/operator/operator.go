@@ -6,26 +6,24 @@ import (
 	"fmt"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
-	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
-	rbacv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/rbac/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kansoku/kansoku/components/kube"
-	"github.com/kansoku/kansoku/components/placement"
 	"github.com/kansoku/kansoku/components/versions"
+	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
 // The type tokens are part of every child's URN and must never change.
 const operatorToken = "kansoku:operator:Operator"
 
+// HTTPPort of the pod: metrics and health.
+const HTTPPort = 8080
+
 const (
 	objectName = "prometheus-operator"
 	portName   = "http"
-	port       = 8080
 	uid        = 65534 // nobody, as upstream runs it
 )
 
@@ -58,6 +56,13 @@ type Args struct {
 	Settings
 	// Namespace of the operator. Required; it must exist. One operator serves all namespaces of a cluster.
 	Namespace pulumi.StringInput `pulumi:"namespace"`
+	// PriorityClass of the pod. Default: none.
+	PriorityClass string `pulumi:"priorityClass,optional"`
+}
+
+// Labels of the operator's pod.
+func Labels() kube.Labels {
+	return kube.Labels{Name: objectName, Instance: "main", Component: "controller", Version: versions.Operator.Version}
 }
 
 // Operator is a running Prometheus Operator.
@@ -65,7 +70,7 @@ type Operator struct {
 	pulumi.ResourceState
 
 	// Deployment is what to depend on (see CRDs.Definitions).
-	Deployment *appsv1.Deployment
+	Deployment pulumi.Resource
 }
 
 // New deploys the operator. The custom resource definitions must exist before: pass pulumi.DependsOn on CRDs.Definitions.
@@ -84,129 +89,23 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(operatorToken, name, component, opts...); err != nil {
 		return nil, fmt.Errorf("registering %s: %w", name, err)
 	}
-	parent := pulumi.Parent(component)
-	labels := kube.Labels{Name: objectName, Instance: "main", Component: "controller", Version: versions.Operator.Version}
-
-	account, err := kube.NewServiceAccount(ctx, name, objectName, args.Namespace, nil, labels, parent)
+	var err error
+	component.Deployment, err = workload.Deploy(ctx, name, &workload.Args{
+		// One pod: the operator elects no leader, and what it made keeps running while it is away.
+		Kind: workload.Deployment, Replicas: 1, Object: objectName, Namespace: args.Namespace, Labels: Labels(),
+		PriorityClass: args.PriorityClass, UID: uid, GID: uid, ClusterRules: rules(), Headless: true,
+		Containers: []workload.Container{{
+			Name: objectName, Image: versions.Operator.Image(), Args: flags(settings), Resources: settings.Resources,
+			// More frequent collection keeps the caches of Secrets and ConfigMaps small (upstream's value).
+			Env:       corev1.EnvVarArray{&corev1.EnvVarArgs{Name: pulumi.String("GOGC"), Value: pulumi.String("30")}},
+			Ports:     []workload.Port{{Name: portName, Number: HTTPPort}},
+			Liveness:  &workload.Probe{Path: "/healthz", Port: portName, Period: 10, Failures: 6},
+			Readiness: &workload.Probe{Path: "/healthz", Port: portName, Period: 5},
+		}},
+		Monitor: []monitoringv1.Endpoint{{Port: portName, HonorLabels: true}},
+	}, pulumi.Parent(component))
 	if err != nil {
-		return nil, fmt.Errorf("creating service account: %w", err)
-	}
-	binding, err := newRole(ctx, name, args.Namespace, labels, parent)
-	if err != nil {
-		return nil, err
-	}
-	// Without its rights the operator exits.
-	deps := pulumi.DependsOn([]pulumi.Resource{account, binding})
-	if component.Deployment, err = newDeployment(ctx, name, args.Namespace, settings, labels, parent, deps); err != nil {
-		return nil, err
-	}
-	if err := newService(ctx, name, args.Namespace, labels, parent); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("creating operator: %w", err)
 	}
 	return component, ctx.RegisterResourceOutputs(component, pulumi.Map{})
-}
-
-// newRole gives the operator its rights in all namespaces. The role's name has the namespace in it: it is the cluster's, and another
-// instance elsewhere has its own.
-func newRole(ctx *pulumi.Context, name string, namespace pulumi.StringInput, labels kube.Labels, parent pulumi.ResourceOption,
-) (*rbacv1.ClusterRoleBinding, error) {
-	meta := func() *metav1.ObjectMetaArgs {
-		meta := labels.Meta(objectName, nil)
-		meta.Name = pulumi.Sprintf("%s-%s", objectName, namespace)
-		return meta
-	}
-	role, err := rbacv1.NewClusterRole(ctx, name, &rbacv1.ClusterRoleArgs{Metadata: meta(), Rules: rules()}, parent)
-	if err != nil {
-		return nil, fmt.Errorf("creating cluster role: %w", err)
-	}
-	binding, err := rbacv1.NewClusterRoleBinding(ctx, name, &rbacv1.ClusterRoleBindingArgs{
-		Metadata: meta(),
-		RoleRef: &rbacv1.RoleRefArgs{
-			ApiGroup: pulumi.String("rbac.authorization.k8s.io"), Kind: pulumi.String("ClusterRole"),
-			Name: pulumi.Sprintf("%s-%s", objectName, namespace),
-		},
-		Subjects: rbacv1.SubjectArray{&rbacv1.SubjectArgs{
-			Kind: pulumi.String("ServiceAccount"), Name: pulumi.String(objectName), Namespace: namespace.ToStringOutput().ToStringPtrOutput(),
-		}},
-	}, parent, pulumi.DependsOn([]pulumi.Resource{role}))
-	if err != nil {
-		return nil, fmt.Errorf("creating cluster role binding: %w", err)
-	}
-	return binding, nil
-}
-
-// newDeployment runs one pod: the operator elects no leader, and what it made keeps running while it is away.
-func newDeployment(ctx *pulumi.Context, name string, namespace pulumi.StringInput, settings Settings, labels kube.Labels,
-	opts ...pulumi.ResourceOption,
-) (*appsv1.Deployment, error) {
-	where := placement.Placement{Selector: labels.Selector()}
-	selector := pulumi.ToStringMap(labels.Selector())
-	deployment, err := appsv1.NewDeployment(ctx, name, &appsv1.DeploymentArgs{
-		Metadata: labels.Meta(objectName, namespace),
-		Spec: &appsv1.DeploymentSpecArgs{
-			Replicas: pulumi.Int(1),
-			Selector: &metav1.LabelSelectorArgs{MatchLabels: selector},
-			Template: &corev1.PodTemplateSpecArgs{
-				Metadata: &metav1.ObjectMetaArgs{Labels: pulumi.ToStringMap(labels.All())},
-				Spec: &corev1.PodSpecArgs{
-					ServiceAccountName:           pulumi.String(objectName),
-					AutomountServiceAccountToken: pulumi.Bool(true),
-					SecurityContext:              kube.RestrictedPod(uid, uid),
-					NodeSelector:                 pulumi.StringMap{"kubernetes.io/os": pulumi.String("linux")},
-					Tolerations:                  where.Tolerations(),
-					Affinity:                     where.Affinity(),
-					Containers:                   corev1.ContainerArray{container(settings)},
-				},
-			},
-		},
-	}, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("creating deployment: %w", err)
-	}
-	return deployment, nil
-}
-
-func container(settings Settings) *corev1.ContainerArgs {
-	healthz := &corev1.HTTPGetActionArgs{Path: pulumi.String("/healthz"), Port: pulumi.String(portName)}
-	return &corev1.ContainerArgs{
-		Name:  pulumi.String(objectName),
-		Image: pulumi.String(versions.Operator.Image()),
-		Args:  pulumi.ToStringArray(flags(settings)),
-		// More frequent collection keeps the caches of Secrets and ConfigMaps small (upstream's value).
-		Env:             corev1.EnvVarArray{&corev1.EnvVarArgs{Name: pulumi.String("GOGC"), Value: pulumi.String("30")}},
-		Ports:           corev1.ContainerPortArray{&corev1.ContainerPortArgs{Name: pulumi.String(portName), ContainerPort: pulumi.Int(port)}},
-		Resources:       settings.Resources.Pulumi(),
-		SecurityContext: kube.RestrictedContainer(),
-		LivenessProbe:   &corev1.ProbeArgs{HttpGet: healthz, PeriodSeconds: pulumi.Int(10), FailureThreshold: pulumi.Int(6)},
-		ReadinessProbe:  &corev1.ProbeArgs{HttpGet: healthz, PeriodSeconds: pulumi.Int(5)},
-	}
-}
-
-// newService makes the operator's own metrics scrapable.
-func newService(ctx *pulumi.Context, name string, namespace pulumi.StringInput, labels kube.Labels, parent pulumi.ResourceOption) error {
-	_, err := corev1.NewService(ctx, name, &corev1.ServiceArgs{
-		Metadata: labels.Meta(objectName, namespace),
-		Spec: &corev1.ServiceSpecArgs{
-			ClusterIP: pulumi.String("None"),
-			Selector:  pulumi.ToStringMap(labels.Selector()),
-			Ports: corev1.ServicePortArray{&corev1.ServicePortArgs{
-				Name: pulumi.String(portName), Port: pulumi.Int(port), TargetPort: pulumi.String(portName),
-			}},
-		},
-	}, parent)
-	if err != nil {
-		return fmt.Errorf("creating service: %w", err)
-	}
-	_, err = kube.NewCustomResource(ctx, name, &kube.CustomResourceArgs{
-		APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.ServiceMonitorsKind,
-		Metadata: labels.Meta(objectName, namespace),
-		Spec: monitoringv1.ServiceMonitorSpec{
-			Selector:  nativemetav1.LabelSelector{MatchLabels: labels.Selector()},
-			Endpoints: []monitoringv1.Endpoint{{Port: portName, HonorLabels: true}},
-		},
-	}, parent)
-	if err != nil {
-		return fmt.Errorf("creating service monitor: %w", err)
-	}
-	return nil
 }

@@ -111,6 +111,7 @@ func TestDeployment(t *testing.T) {
 			"securityContext": map[string]any{
 				"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []any{"ALL"}},
 			},
+			"terminationMessagePolicy": "FallbackToLogsOnError",
 		}},
 	}, d.Field("spec", "template", "spec"))
 }

@@ -1,9 +1,6 @@
 package operator
 
 import (
-	rbacv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/rbac/v1"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/versions"
 )
@@ -43,13 +40,11 @@ func reloaderFlags(r kube.Resources) []string {
 
 // rules are upstream's for this release, with those for EndpointSlices and without those for Endpoints (see flags). They read every
 // Secret and ConfigMap: the operator keeps the configurations that it writes there, and those that monitors refer to.
-func rules() rbacv1.PolicyRuleArray {
-	rule := func(group string, resources []string, verbs ...string) *rbacv1.PolicyRuleArgs {
-		return &rbacv1.PolicyRuleArgs{
-			ApiGroups: pulumi.ToStringArray([]string{group}), Resources: pulumi.ToStringArray(resources), Verbs: pulumi.ToStringArray(verbs),
-		}
+func rules() []kube.Rule {
+	rule := func(group string, resources []string, verbs ...string) kube.Rule {
+		return kube.Rule{Group: group, Resources: resources, Verbs: verbs}
 	}
-	return rbacv1.PolicyRuleArray{
+	return []kube.Rule{
 		rule("monitoring.coreos.com", []string{
 			"alertmanagers", "alertmanagers/finalizers", "alertmanagers/status", "alertmanagerconfigs",
 			"prometheuses", "prometheuses/finalizers", "prometheuses/status",

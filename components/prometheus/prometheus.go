@@ -8,7 +8,6 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	policyv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/policy/v1"
-	rbacv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/rbac/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,6 +27,17 @@ const (
 
 	sidecarComponent = "thanos-sidecar"
 )
+
+// Ports of the pods. Those of the sidecar are Thanos' own.
+const (
+	HTTPPort     = 9090
+	ReloaderPort = 8080
+)
+
+// Labels of the pods of the Prometheus called name.
+func Labels(name string) kube.Labels {
+	return kube.Labels{Name: "prometheus", Instance: name, Component: "prometheus", Version: versions.Prometheus.Version}
+}
 
 // Prometheus is a replicated Prometheus with its Thanos sidecars.
 type Prometheus struct {
@@ -61,7 +71,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	b := &builder{
 		Args: wired, ctx: ctx, name: name, parent: pulumi.Parent(component), object: ServiceAccountName(wired.Name),
-		labels: kube.Labels{Name: "prometheus", Instance: wired.Name, Component: "prometheus", Version: versions.Prometheus.Version},
+		labels: Labels(wired.Name),
 	}
 	for _, step := range []func() error{
 		b.newServiceAccount, b.newRole, b.newObjectStore, b.newPrometheus, b.newServices, b.newMonitors, b.newDisruptionBudget,
@@ -109,49 +119,21 @@ func (b *builder) newServiceAccount() error {
 }
 
 // newRole lets Prometheus find targets in all namespaces, as its monitors may be anywhere, and read the metrics of kubelets and API
-// server. The role's name has the namespace in it: it is the cluster's, and another instance elsewhere has its own.
+// server.
 func (b *builder) newRole() error {
-	meta := func() *metav1.ObjectMetaArgs {
-		meta := b.labels.Meta(b.object, nil)
-		meta.Name = pulumi.Sprintf("%s-%s", b.object, b.Namespace)
-		return meta
-	}
-	role, err := rbacv1.NewClusterRole(b.ctx, b.name, &rbacv1.ClusterRoleArgs{Metadata: meta(), Rules: rules()}, b.parent)
+	watch := []string{"get", "list", "watch"}
+	granted, err := kube.Grant(b.ctx, b.name, b.object, b.Namespace, b.labels, []kube.Rule{
+		{Group: "discovery.k8s.io", Resources: []string{"endpointslices"}, Verbs: watch},
+		{Resources: []string{"services", "pods"}, Verbs: watch},
+		{Group: "networking.k8s.io", Resources: []string{"ingresses"}, Verbs: watch},
+		{Resources: []string{"nodes/metrics"}, Verbs: []string{"get"}},
+		{URLs: []string{"/metrics", "/metrics/slis"}, Verbs: []string{"get"}},
+	}, b.parent)
 	if err != nil {
-		return fmt.Errorf("creating cluster role: %w", err)
+		return err
 	}
-	binding, err := rbacv1.NewClusterRoleBinding(b.ctx, b.name, &rbacv1.ClusterRoleBindingArgs{
-		Metadata: meta(),
-		RoleRef: &rbacv1.RoleRefArgs{
-			ApiGroup: pulumi.String("rbac.authorization.k8s.io"), Kind: pulumi.String("ClusterRole"),
-			Name: pulumi.Sprintf("%s-%s", b.object, b.Namespace),
-		},
-		Subjects: rbacv1.SubjectArray{&rbacv1.SubjectArgs{
-			Kind: pulumi.String("ServiceAccount"), Name: pulumi.String(b.object), Namespace: b.Namespace.ToStringOutput().ToStringPtrOutput(),
-		}},
-	}, b.parent, pulumi.DependsOn([]pulumi.Resource{role}))
-	if err != nil {
-		return fmt.Errorf("creating cluster role binding: %w", err)
-	}
-	b.needed = append(b.needed, binding)
+	b.needed = append(b.needed, granted)
 	return nil
-}
-
-func rules() rbacv1.PolicyRuleArray {
-	rule := func(group string, resources []string, verbs ...string) *rbacv1.PolicyRuleArgs {
-		return &rbacv1.PolicyRuleArgs{
-			ApiGroups: pulumi.ToStringArray([]string{group}), Resources: pulumi.ToStringArray(resources), Verbs: pulumi.ToStringArray(verbs),
-		}
-	}
-	return rbacv1.PolicyRuleArray{
-		rule("discovery.k8s.io", []string{"endpointslices"}, "get", "list", "watch"),
-		rule("", []string{"services", "pods"}, "get", "list", "watch"),
-		rule("networking.k8s.io", []string{"ingresses"}, "get", "list", "watch"),
-		rule("", []string{"nodes/metrics"}, "get"),
-		&rbacv1.PolicyRuleArgs{
-			NonResourceURLs: pulumi.ToStringArray([]string{"/metrics", "/metrics/slis"}), Verbs: pulumi.ToStringArray([]string{"get"}),
-		},
-	}
 }
 
 func (b *builder) newObjectStore() error {

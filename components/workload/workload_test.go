@@ -186,3 +186,23 @@ func TestUnknownKind(t *testing.T) {
 	err := r.RunErr(func(ctx *pulumi.Context) error { return workload.New(ctx, "web", args) })
 	require.ErrorContains(t, err, `web: creating CronJob: no kind "CronJob"`)
 }
+
+func TestDeployGivesWhatRunsThePods(t *testing.T) {
+	t.Parallel()
+	for kind, token := range map[workload.Kind]string{
+		workload.Deployment: deployment, workload.StatefulSet: statefulSet, workload.DaemonSet: daemonSet,
+	} {
+		args := minimal()
+		args.Kind = kind
+		r := &mocks.Recorder{}
+		r.Run(t, func(ctx *pulumi.Context) error {
+			pods, err := workload.Deploy(ctx, "web", args)
+			if err != nil {
+				return err
+			}
+			_, err = corev1.NewConfigMap(ctx, "after", nil, pulumi.DependsOn([]pulumi.Resource{pods}))
+			return err
+		})
+		assert.Equal(t, []string{"urn:pulumi:test::kansoku::" + token + "::web"}, r.Get(t, "kubernetes:core/v1:ConfigMap", "after").Depends)
+	}
+}

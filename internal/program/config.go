@@ -10,10 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/infra"
 	"github.com/kansoku/kansoku/internal/check"
@@ -44,6 +46,14 @@ type Config struct {
 	Monitoring monitoring.Settings `pulumi:"monitoring,optional"`
 	// Kubeconfig of an existing cluster that is not read from AWS. A secret: `pulumi config set --secret kubeconfig`.
 	Kubeconfig string `pulumi:"kubeconfig,optional"`
+	// SlackURL is a Slack incoming webhook, for monitoring.alertmanager.slack. A secret. Default: none.
+	SlackURL string `pulumi:"slackUrl,optional"`
+	// WebhookURL takes every alert as JSON. A secret. Default: none.
+	WebhookURL string `pulumi:"webhookUrl,optional"`
+	// WatchdogURL is a dead man's switch, called about every minute while alerting works. A secret. Default: none.
+	WatchdogURL string `pulumi:"watchdogUrl,optional"`
+	// GrafanaOAuthSecret is the client secret of the login that monitoring.grafana.auth names. A secret. Default: none.
+	GrafanaOAuthSecret string `pulumi:"grafanaOAuthSecret,optional"`
 
 	// AWS is where the AWS resources go; without a region there are none.
 	AWS AWS `pulumi:"-"`
@@ -111,6 +121,14 @@ func (c *Config) defaults() {
 // newCluster says whether the program creates the cluster.
 func (c *Config) newCluster() bool { return c.Kubeconfig == "" && c.Cluster.Existing == nil }
 
+// clusterName is the cluster's name in AWS.
+func (c *Config) clusterName() string {
+	if c.Cluster.Existing != nil {
+		return c.Cluster.Existing.Name
+	}
+	return c.Name
+}
+
 // onAWS says whether there is an AWS side at all.
 func (c *Config) onAWS() bool { return c.AWS.Region != "" }
 
@@ -132,6 +150,11 @@ func (c *Config) validate() error {
 	errs.Under("kansoku:index", c.Index.Validate())
 	errs.Under("kansoku:monitoring", c.Monitoring.Validate())
 	c.validateSpread(&errs)
+	c.validateStorage(&errs)
+	if err := errs.Err(); err != nil {
+		return err // only what is valid can be added up
+	}
+	c.validateFit(&errs)
 	return errs.Err()
 }
 
@@ -172,13 +195,46 @@ func (c *Config) validateCluster(errs *check.Errors) {
 
 // validateSpread refuses a spread over zones that the stack does not have.
 func (c *Config) validateSpread(errs *check.Errors) {
-	prometheus := c.Monitoring.Prometheus
-	if c.Network == nil || !prometheus.RequireZones || prometheus.Replicas < 2 {
+	if c.Network == nil {
 		return
 	}
 	zones := len(c.Network.ZoneNames())
-	errs.Require(zones >= min(prometheus.Replicas, 2), "kansoku:monitoring.prometheus.requireZones", true,
-		"must be false, or the network must have at least two zones (it has %d): replicas cannot spread", zones)
+	m := c.Monitoring
+	refuse := func(key string, replicas int, required bool) {
+		errs.Require(!required || replicas < 2 || zones >= 2, "kansoku:monitoring."+key+".requireZones", true,
+			"must be false, or the network must have at least two zones (it has %d): replicas cannot spread", zones)
+	}
+	refuse("prometheus", m.Prometheus.Replicas, m.Prometheus.RequireZones)
+	refuse("alertmanager", m.Alertmanager.Replicas, m.Alertmanager.RequireZones)
+	refuse("adapter", m.Adapter.Replicas, m.Adapter.RequireZones)
+	if m.Loki != nil {
+		refuse("loki", m.Loki.Replicas, m.Loki.RequireZones)
+	}
+}
+
+// validateStorage refuses a bucket that forgets what is still to be read, and Loki without its bucket.
+func (c *Config) validateStorage(errs *check.Errors) {
+	const day = 24 * time.Hour
+	longest, ends := c.Monitoring.Thanos.Compact.Longest()
+	delay, _ := check.ParseDuration(c.Monitoring.Thanos.Compact.DeleteDelay) // refused elsewhere if it is none
+	errs.Require(c.Blocks.ExpireDays == 0 || ends && time.Duration(c.Blocks.ExpireDays)*day > longest+delay, "kansoku:blocks.expireDays",
+		c.Blocks.ExpireDays, "must be 0, or longer than every retention in kansoku:monitoring.thanos.compact: half a block cannot be read")
+	logs := c.Monitoring.Loki
+	if logs == nil {
+		return
+	}
+	if !c.onAWS() {
+		external := c.Chunks.Existing != nil && c.Chunks.Existing.Endpoint != ""
+		errs.Require(external, "kansoku:chunks.existing", c.Chunks.Existing, "must be an existing bucket with an endpoint where aws:region is not set")
+		for i, period := range logs.Schema {
+			errs.Require(period.Index == loki.TSDB, fmt.Sprintf("kansoku:monitoring.loki.schema[%d].index", i), period.Index,
+				"must be tsdb where aws:region is not set: there is no DynamoDB")
+		}
+	}
+	if back, err := check.ParseDuration(logs.MaxQueryLookback); err == nil && back > 0 && c.Chunks.ExpireDays > 0 {
+		errs.Require(back <= time.Duration(c.Chunks.ExpireDays)*day, "kansoku:monitoring.loki.maxQueryLookback", logs.MaxQueryLookback,
+			"must not reach further back than kansoku:chunks.expireDays, %d: chunks are gone by then", c.Chunks.ExpireDays)
+	}
 }
 
 // decode fills into (a pointer to a struct) from the keys of one namespace.
@@ -358,7 +414,9 @@ func at(values map[string]any, path string) any {
 }
 
 // secretKeys are shown in no message.
-var secretKeys = []string{"kansoku:kubeconfig"}
+var secretKeys = []string{
+	"kansoku:kubeconfig", "kansoku:slackUrl", "kansoku:webhookUrl", "kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret",
+}
 
 func shown(key string, value any) any {
 	if slices.Contains(secretKeys, key) {

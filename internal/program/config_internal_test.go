@@ -85,7 +85,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"an unknown key": {
 			settings{"kansoku:netwrok": "{}"},
-			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, got {}`},
+			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, slackUrl, webhookUrl, watchdogUrl, grafanaOAuthSecret, got {}`},
 		},
 		"an unknown key inside": {
 			settings{"kansoku:chunks": `{"expireDay": 30}`},
@@ -175,6 +175,26 @@ func TestRefusals(t *testing.T) {
 			settings{"kansoku:nodes": `{"spot": {"instanceTypes": ["m6i.large", "m6a.large", "m5.large"], "maxSize": 2}, "onDemand": {"instanceTypes": ["t3.medium"], "maxSize": 1, "minSize": 1, "desiredSize": 1}}`},
 			[]string{`kansoku:nodes.spot.instanceTypes: `, `got ["m6i.large","m6a.large","m5.large"]`},
 		},
+		"a pod larger than a node": {
+			settings{"kansoku:monitoring": `{"prometheus": {"resources": {"cpu": "3", "memory": "1Gi"}}}`},
+			[]string{`kansoku:nodes.spot.instanceTypes: must be larger: a pod of prometheus asks for 3030m CPU and 1202 MiB, and the smallest type has 1630m CPU and 6908 MiB left, got ["m7i.large"`},
+		},
+		"more than two zones can carry": {
+			settings{"kansoku:monitoring": `{"size": "medium", "prometheus": {"replicas": 8, "resources": {"cpu": "1", "memory": "6Gi"}}}`},
+			[]string{`kansoku:nodes.spot.maxSize: must be larger: all pods ask for `, `and 6 nodes, which are the most with one zone lost, have 9780m CPU and 41448 MiB, got 3`},
+		},
+		"a bucket that forgets before Thanos does": {
+			settings{"kansoku:blocks": `{"expireDays": 30}`},
+			[]string{`kansoku:blocks.expireDays: must be 0, or longer than every retention in kansoku:monitoring.thanos.compact: half a block cannot be read, got 30`},
+		},
+		"queries into what is gone": {
+			settings{"kansoku:monitoring": `{"loki": {"maxQueryLookback": "60d", "schema": [{"from": "2026-01-01", "index": "dynamodb"}]}}`},
+			[]string{`kansoku:monitoring.loki.maxQueryLookback: must not reach further back than kansoku:chunks.expireDays, 30: chunks are gone by then, got "60d"`},
+		},
+		"a Loki that cannot use the index": {
+			settings{"kansoku:monitoring": `{"loki": {"version": "3.7.8", "schema": [{"from": "2026-01-01", "index": "dynamodb"}]}}`},
+			[]string{`kansoku:monitoring.loki.version: `, `got "3.7.8"`},
+		},
 		"a retention that the sidecar cannot keep up with": {
 			settings{"kansoku:monitoring": `{"prometheus": {"retention": "2h"}}`},
 			[]string{`kansoku:monitoring.prometheus.retention: `, `got "2h"`},
@@ -219,6 +239,15 @@ func TestAnExistingClusterNeedsNoNetwork(t *testing.T) {
 	assert.False(t, cfg.onAWS())
 	assert.False(t, cfg.newCluster())
 	assert.Equal(t, "minio.storage.svc:9000", cfg.Blocks.Existing.Endpoint)
+}
+
+func TestABucketMayForgetWhatThanosForgot(t *testing.T) {
+	t.Parallel()
+	dev := shipped(t, "dev")
+	for days, want := range map[string]bool{"731": false, "732": false, "733": true, "4000": true} { // two years, and the delay of two days
+		_, err := dev.with(settings{"kansoku:blocks": `{"expireDays": ` + days + `}`}).load()
+		assert.Equal(t, want, err == nil, days)
+	}
 }
 
 func TestEnvironmentKeys(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/infra"
@@ -121,11 +122,13 @@ func (d *deployment) storage(ctx *pulumi.Context) (err error) {
 	if d.blocks, err = bucket("blocks", cfg.Blocks); err != nil {
 		return err
 	}
+	if cfg.onAWS() || cfg.Monitoring.Loki != nil {
+		if d.chunks, err = bucket("chunks", cfg.Chunks); err != nil {
+			return err
+		}
+	}
 	if !cfg.onAWS() {
 		return nil
-	}
-	if d.chunks, err = bucket("chunks", cfg.Chunks); err != nil {
-		return err
 	}
 	d.index, err = infra.NewTable(ctx, "index", &infra.TableArgs{
 		TableSettings: cfg.Index, DefaultName: cfg.Name + "-index", Protect: cfg.Protect,
@@ -146,7 +149,7 @@ func (d *deployment) clusters(ctx *pulumi.Context) (err error) {
 	}
 	if cfg.Network != nil {
 		d.network, err = infra.NewNetwork(ctx, "network", &infra.NetworkArgs{
-			NetworkSettings: *cfg.Network, Region: cfg.AWS.Region, ClusterName: cfg.Name,
+			NetworkSettings: *cfg.Network, Region: cfg.AWS.Region, ClusterName: cfg.clusterName(),
 		}, d.account.options()...)
 		if err != nil {
 			return err
@@ -157,16 +160,28 @@ func (d *deployment) clusters(ctx *pulumi.Context) (err error) {
 	return err
 }
 
-// grant makes one role for each workload that reads or writes a bucket, trusted by that workload's service account alone.
+// grant makes one role for each workload that uses AWS, trusted by that workload's service account alone.
 func (d *deployment) grant(ctx *pulumi.Context) error {
 	d.roles = map[string]pulumi.StringInput{}
-	if d.cluster.Issuer == nil || d.blocks.Location.Endpoint != "" {
-		return nil // the store has credentials of its own
+	if d.cluster.Issuer == nil {
+		return nil
 	}
 	for _, workload := range d.cfg.Monitoring.Workloads() {
+		if workload.Scales && d.cfg.Nodes == nil {
+			continue // the groups are somebody else's, and so is their autoscaler
+		}
+		statements := append(infra.BucketStatements(d.blocks, workload.Blocks), infra.BucketStatements(d.chunks, workload.Chunks)...)
+		if workload.Index {
+			statements = append(statements, infra.IndexStatements(d.index)...)
+		}
+		if workload.Scales {
+			statements = append(statements, infra.AutoscalerStatements(d.cfg.clusterName(), d.account.partition, d.cfg.AWS.Region, d.account.id)...)
+		}
+		if len(statements) == 0 {
+			continue // its store has credentials of its own
+		}
 		role, err := infra.NewWorkloadRole(ctx, workload.Key, &infra.WorkloadRoleArgs{
-			Issuer: *d.cluster.Issuer, Partition: d.account.partition, ServiceAccount: workload.ServiceAccount,
-			Statements: infra.BucketStatements(d.blocks, workload.Blocks),
+			Issuer: *d.cluster.Issuer, Partition: d.account.partition, ServiceAccount: workload.ServiceAccount, Statements: statements,
 		}, d.account.options()...)
 		if err != nil {
 			return err
@@ -185,7 +200,7 @@ func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
 	// A node that starts before there is a way out cannot pull its images.
 	before := append(slices.Clone(d.cluster.Networking), d.network.Egress...)
 	args := &infra.NodeGroupsArgs{
-		NodesSettings: *cfg.Nodes, ClusterName: d.cluster.Name, Name: cfg.Name, Version: cfg.Cluster.Version,
+		NodesSettings: *cfg.Nodes, ClusterName: d.cluster.Name, Name: cfg.clusterName(), Version: cfg.Cluster.Version,
 		Subnets: d.network.PrivateSubnets, Partition: d.account.partition, Tags: d.account.tags,
 	}
 	if d.cluster.NodeRole != nil {
@@ -224,10 +239,37 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	d.monitoring, err = monitoring.New(ctx, "monitoring", &monitoring.Args{
+	args := &monitoring.Args{
 		Settings: d.cfg.Monitoring, Cluster: d.cfg.Name, Blocks: d.blocks.Location, RoleARNs: d.roles, ExistingCRDs: true,
-	}, pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds.Definitions...)))
+		SlackURL: secret(d.cfg.SlackURL), WebhookURL: secret(d.cfg.WebhookURL), WatchdogURL: secret(d.cfg.WatchdogURL),
+		GrafanaOAuthSecret: secret(d.cfg.GrafanaOAuthSecret),
+	}
+	if d.chunks != nil {
+		args.Chunks = d.chunks.Location
+	}
+	if d.index != nil {
+		args.Index = loki.Index{Table: d.index.Name, Region: pulumi.String(d.cfg.AWS.Region)}
+	}
+	if d.cfg.Nodes != nil {
+		// The plain name: the cluster's own is unknown in a preview that changes it, and the whole pod spec with it.
+		args.Scaled = &monitoring.ScaledCluster{Name: pulumi.String(d.cfg.clusterName()), Region: pulumi.String(d.cfg.AWS.Region)}
+	}
+	for _, warning := range args.Warnings() {
+		if err = ctx.Log.Warn(warning, nil); err != nil {
+			return fmt.Errorf("warning: %w", err)
+		}
+	}
+	d.monitoring, err = monitoring.New(ctx, "monitoring", args,
+		pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds.Definitions...)))
 	return err
+}
+
+// secret is a configuration value that stays one in the state; nil if it is not set.
+func secret(value string) pulumi.StringInput {
+	if value == "" {
+		return nil
+	}
+	return pulumi.ToSecret(pulumi.String(value)).(pulumi.StringOutput)
 }
 
 // export names what people and other stacks need.
@@ -235,11 +277,17 @@ func (d *deployment) export(ctx *pulumi.Context) error {
 	ctx.Export("kubeconfig", d.cluster.Kubeconfig)
 	ctx.Export("clusterName", d.cluster.Name)
 	ctx.Export("blocksBucket", d.blocks.Name)
-	if d.cfg.onAWS() {
+	if d.chunks != nil {
 		ctx.Export("chunksBucket", d.chunks.Name)
+	}
+	if d.index != nil {
 		ctx.Export("indexTable", d.index.Name)
 	}
 	ctx.Export("roleArns", pulumi.StringMap(d.roles))
-	ctx.Export("services", pulumi.StringMap{"prometheus": d.monitoring.PrometheusURL})
+	ctx.Export("services", pulumi.StringMap{
+		"prometheus": d.monitoring.PrometheusURL, "query": d.monitoring.QueryURL, "alertmanager": d.monitoring.AlertmanagerURL,
+		"grafana": d.monitoring.GrafanaURL, "loki": d.monitoring.LokiURL,
+	})
+	ctx.Export("grafanaPassword", d.monitoring.GrafanaPassword)
 	return nil
 }

@@ -1,0 +1,92 @@
+package monitoring
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kansoku/kansoku/components/collector"
+	"github.com/kansoku/kansoku/components/grafana"
+	"github.com/kansoku/kansoku/components/loki"
+	"github.com/kansoku/kansoku/components/netpolicy"
+)
+
+// stacks are the shapes in which the list of calls differs.
+func stacks() map[string]Args {
+	logs := &loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.DynamoDB}}}
+	scaled := &ScaledCluster{Name: pulumi.String("c"), Region: pulumi.String("r")}
+	shapes := map[string]Args{
+		"metrics only": {},
+		"all":          {Settings: Settings{Loki: logs}, Scaled: scaled},
+		"alloy, ingress": {Settings: Settings{
+			Loki: logs, Collector: collector.Settings{Kind: collector.Alloy},
+			Grafana: grafana.Settings{Ingress: &grafana.Ingress{Host: "g.example.org"}},
+		}},
+	}
+	for name, a := range shapes {
+		a.Settings = a.WithDefaults()
+		shapes[name] = a
+	}
+	return shapes
+}
+
+// TestOnlyDeclaredCalls: between the stack's own pods each declared call is let through, and no other on any port that somebody listens on.
+func TestOnlyDeclaredCalls(t *testing.T) {
+	t.Parallel()
+	for name, a := range stacks() {
+		policies, err := netpolicy.Policies(netpolicy.Args{Workloads: a.workloads(), Calls: a.calls()})
+		require.NoError(t, err, name)
+
+		declared := map[string]bool{}
+		ports := map[netpolicy.Port]bool{{Number: 1}: true} // and one that nobody declares
+		for _, c := range a.calls() {
+			for _, p := range c.Ports {
+				if p.Protocol == "" {
+					p.Protocol = "TCP"
+				}
+				if p.Number != netpolicy.AnyPort {
+					ports[p] = true
+				}
+				declared[fmt.Sprint(c.From, c.To, p)] = true
+			}
+		}
+		checked := 0
+		for i, from := range a.workloads() {
+			for j, to := range a.workloads() {
+				for port := range ports {
+					if port.Protocol == "" {
+						port.Protocol = "TCP"
+					}
+					source := netpolicy.Pod{Namespace: from.Namespace, Labels: from.Selector, IP: fmt.Sprintf("10.0.0.%d", i+1)}
+					target := netpolicy.Pod{Namespace: to.Namespace, Labels: to.Selector, IP: fmt.Sprintf("10.0.1.%d", j+1)}
+					want := declared[fmt.Sprint(from.Key, to.Key, port)] || declared[fmt.Sprint(netpolicy.Anyone, to.Key, port)] ||
+						declared[fmt.Sprint(netpolicy.Nodes, to.Key, port)] && declared[fmt.Sprint(from.Key, netpolicy.Anyone, netpolicy.Port{Number: netpolicy.AnyPort, Protocol: "TCP"})]
+					if to.Key == grafanaPods && declared[fmt.Sprint(netpolicy.Anyone, to.Key, port)] {
+						continue // open to all: who may go out is the caller's policy
+					}
+					got := netpolicy.Allows(policies, source, target, port)
+					require.Equal(t, want, got, "%s: %s to %s on %v", name, from.Key, to.Key, port)
+					checked++
+				}
+			}
+		}
+		require.Greater(t, checked, 1000, name)
+	}
+}
+
+func TestEveryWorkloadIsScraped(t *testing.T) {
+	t.Parallel()
+	for name, a := range stacks() {
+		scraped := map[string]bool{}
+		for _, c := range a.calls() {
+			if c.From == prometheusPods && c.Why == "scrapes its metrics" {
+				scraped[c.To] = true
+			}
+		}
+		for _, w := range a.workloads() {
+			require.True(t, scraped[w.Key], "%s: %s", name, w.Key)
+		}
+	}
+}
