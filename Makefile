@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 STACK ?= dev
 OUT ?=
 export CGO_ENABLED := 0
-PULUMI_VERSION := $(shell sed -n 's|^\tgithub.com/pulumi/pulumi/pkg/v3 v|v|p' tools/pulumi/go.mod)
+PULUMI_VERSION := $(shell sed -nE 's|.*github.com/pulumi/pulumi/pkg/v3 (v[^ ]+).*|\1|p' tools/pulumi/go.mod)
 
 # The command line tool is built only where there is none.
 ENGINE := bin/eks/node_modules/.package-lock.json $(if $(shell command -v pulumi),,bin/pulumi)
