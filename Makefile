@@ -2,7 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-builtin-rules
+# The tools and the preview command build side by side: each has stretches that use one core only.
+MAKEFLAGS += --no-builtin-rules --jobs=3
 
 STACK ?= dev
 OUT ?=
