@@ -65,7 +65,7 @@ func recorded(state *apitype.DeploymentV3) []string {
 func TestPreviewCreatesNothing(t *testing.T) {
 	t.Parallel()
 	everyStackFile(t, func(t *testing.T, stack string) {
-		engine := newEngine(t, stack, nil)
+		engine := wholeEngine(t, stack, nil)
 		result, err := engine.Preview(t.Context())
 		require.NoError(t, err)
 		assert.Len(t, result.Of("create"), result.Resources())
@@ -81,7 +81,7 @@ func TestPreviewCreatesNothing(t *testing.T) {
 func TestUpIsIdempotent(t *testing.T) {
 	t.Parallel()
 	everyStackFile(t, func(t *testing.T, stack string) {
-		engine := newEngine(t, stack, nil)
+		engine := wholeEngine(t, stack, nil)
 		state := up(t, engine)
 		assert.Equal(t, recorded(state), ids(engine.Cloud()))
 		assert.Empty(t, engine.Cloud().Unknown(), "types that the doubles do not know")
@@ -248,7 +248,7 @@ func TestAClusterChangeReplacesNoObject(t *testing.T) {
 func definitions(state *apitype.DeploymentV3) []string {
 	var all []string
 	for _, r := range state.Resources {
-		if r.Type == "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition" {
+		if r.Type == crdType {
 			all = append(all, string(r.Type)+" "+string(r.ID))
 		}
 	}
@@ -322,14 +322,11 @@ func TestDestroyOfProdIsRefused(t *testing.T) {
 
 func TestNoSecretIsPlainInTheState(t *testing.T) {
 	t.Parallel()
-	everyStackFile(t, func(t *testing.T, stack string) {
-		engine := newEngine(t, stack, nil)
-		state, err := json.Marshal(up(t, engine))
-		require.NoError(t, err)
-		outputs, err := engine.Outputs(t.Context())
+	everyStack(t, func(t *testing.T, s *state) {
+		state, err := json.Marshal(s.resources)
 		require.NoError(t, err)
 		secrets := 0
-		for name, output := range outputs {
+		for name, output := range s.outputs {
 			if !output.Secret {
 				continue
 			}
@@ -343,17 +340,14 @@ func TestNoSecretIsPlainInTheState(t *testing.T) {
 			assert.NotContains(t, string(state), strings.Trim(string(quoted), `"`), "the output %s", name)
 		}
 		assert.Positive(t, secrets)
-		assert.True(t, outputs["kubeconfig"].Secret)
+		assert.True(t, s.outputs["kubeconfig"].Secret)
 	})
 }
 
 func TestOutputs(t *testing.T) {
 	t.Parallel()
 	everyStackFile(t, func(t *testing.T, stack string) {
-		engine := newEngine(t, stack, nil)
-		up(t, engine)
-		outputs, err := engine.Outputs(t.Context())
-		require.NoError(t, err)
+		outputs := stateOf(t, stack).outputs
 		assert.Equal(t, []string{
 			"blocksBucket", "chunksBucket", "clusterName", "grafanaPassword", "indexTable", "kubeconfig", "roleArns", "services",
 		}, slices.Sorted(maps.Keys(outputs)))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,7 +27,10 @@ import (
 	"github.com/kansoku/kansoku/internal/program"
 )
 
-const project = ".."
+const (
+	project = ".."
+	crdType = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+)
 
 // stacks are the stacks of this repository: one per stack file.
 func stacks(t *testing.T) []string {
@@ -38,8 +45,16 @@ func stacks(t *testing.T) []string {
 	return names
 }
 
-// newEngine prepares the program for a stack, with some configuration changed.
+// newEngine prepares the program for a stack, with some configuration changed, without the schemas of the CRDs.
 func newEngine(t *testing.T, stack string, config map[string]any) *offline.Engine {
+	t.Helper()
+	engine := wholeEngine(t, stack, config)
+	engine.SetProgram(withoutSchemas)
+	return engine
+}
+
+// wholeEngine prepares the very program of a stack.
+func wholeEngine(t *testing.T, stack string, config map[string]any) *offline.Engine {
 	t.Helper()
 	if missing := offline.CheckTools(filepath.Join(project, "bin")); missing != nil && os.Getenv("KANSOKU_TOOLS") != "required" {
 		t.Skipf("no engine: %v", missing)
@@ -48,6 +63,28 @@ func newEngine(t *testing.T, stack string, config map[string]any) *offline.Engin
 	require.NoError(t, err)
 	t.Cleanup(engine.Close)
 	return engine
+}
+
+// withoutSchemas is the program with the schemas of its CRDs cut down: nine tenths of what the engine handles, and of no account to a test
+// of what happens to resources.
+func withoutSchemas(keys []string) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		err := ctx.RegisterStackTransformation(func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+			definition, ok := args.Props.(kubernetes.UntypedArgs)
+			if !ok || args.Type != crdType {
+				return nil
+			}
+			spec := maps.Clone(definition["spec"].(map[string]any))
+			spec["versions"] = []any{map[string]any{"name": at(spec, "versions", 0, "name"), "served": true, "storage": true}}
+			definition = maps.Clone(definition)
+			definition["spec"] = spec
+			return &pulumi.ResourceTransformationResult{Props: definition, Opts: args.Opts}
+		})
+		if err != nil {
+			return err
+		}
+		return program.WithKeys(keys)(ctx)
+	}
 }
 
 // up brings a stack up and returns its state.
@@ -74,6 +111,7 @@ var (
 type state struct {
 	resources []apitype.ResourceV3
 	byURN     map[resource.URN]apitype.ResourceV3
+	outputs   auto.OutputMap
 }
 
 func stateOf(t *testing.T, stack string) *state {
@@ -81,7 +119,11 @@ func stateOf(t *testing.T, stack string) *state {
 	statesLock.Lock()
 	defer statesLock.Unlock()
 	if states[stack] == nil {
-		s := &state{resources: up(t, newEngine(t, stack, nil)).Resources, byURN: map[resource.URN]apitype.ResourceV3{}}
+		engine := wholeEngine(t, stack, nil)
+		s := &state{resources: up(t, engine).Resources, byURN: map[resource.URN]apitype.ResourceV3{}}
+		var err error
+		s.outputs, err = engine.Outputs(t.Context())
+		require.NoError(t, err)
 		for _, r := range s.resources {
 			s.byURN[r.URN] = r
 		}

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	apiextensionsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions/v1"
@@ -66,8 +67,9 @@ type definition struct {
 
 var errNoMetadata = errors.New("no metadata.name and annotations")
 
-// definitions reads the embedded files and notes the release in each, as upstream's own files do. Sorted by file name.
-func definitions() ([]definition, error) {
+// definitions reads the embedded files and notes the release in each, as upstream's own files do. Sorted by file name. Half a second, so
+// once for all programs in a process; they only read it.
+var definitions = sync.OnceValues(func() ([]definition, error) {
 	files, err := crdFiles.ReadDir("crds")
 	if err != nil {
 		return nil, fmt.Errorf("listing definitions: %w", err)
@@ -90,4 +92,4 @@ func definitions() ([]definition, error) {
 		annotations["operator.prometheus.io/version"] = apiVersion
 	}
 	return all, nil
-}
+})

@@ -163,6 +163,7 @@ func (e *Engine) environment(providers string) []string {
 		"TMPDIR=" + os.TempDir(),
 		"LANG=C.UTF-8",
 		"TERM=" + os.Getenv("TERM"),
+		"GOGC=" + os.Getenv("GOGC"),
 		"PULUMI_BACKEND_URL=file://" + e.path("state"),
 		"PULUMI_CONFIG_PASSPHRASE=" + passphrase,
 		"PULUMI_SKIP_UPDATE_CHECK=true",

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil/rpcerror"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -164,6 +165,10 @@ func (s *server) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulum
 
 // Diff compares by property.
 func (s *server) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
+	// Reading off the wire costs more than anything else here, and most resources of most operations have not changed.
+	if proto.Equal(req.GetOldInputs(), req.GetNews()) {
+		return &pulumirpc.DiffResponse{Changes: pulumirpc.DiffResponse_DIFF_NONE}, nil
+	}
 	oldInputs, err := unmarshal(req.GetOldInputs())
 	if err != nil {
 		return nil, err
