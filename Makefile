@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules --jobs=3
 STACK ?= dev
 OUT ?=
 export CGO_ENABLED := 0
+# The largest packages (Pulumi's SDKs) compile in a quarter less time for a quarter more memory, 3.6 GB, with less garbage collection.
+BUILD := GOGC=400 go build
 PULUMI_VERSION := $(shell sed -nE 's|.*github.com/pulumi/pulumi/pkg/v3 (v[^ ]+).*|\1|p' tools/pulumi/go.mod)
 
 # The command line tool is built only where there is none.
@@ -23,7 +25,7 @@ preview: tools bin/preview ## Show what `pulumi preview` will show, without an a
 
 .PHONY: test
 test: tools ## Run the unit and engine tests
-	KANSOKU_TOOLS=required go test -timeout 30m ./...
+	GOGC=400 KANSOKU_TOOLS=required go test -timeout 30m ./...
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint and check the formatting
@@ -52,7 +54,7 @@ clean: ## Remove what was built
 
 bin/pulumi: tools/pulumi/go.mod tools/pulumi/go.sum
 	@echo "building the Pulumi CLI $(PULUMI_VERSION): two to six minutes, once"
-	cd tools/pulumi && go build -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
+	cd tools/pulumi && $(BUILD) -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
 		-o ../../bin/pulumi github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 
 bin/eks/node_modules/.package-lock.json: tools/eks/package.json tools/eks/package-lock.json
@@ -61,11 +63,11 @@ bin/eks/node_modules/.package-lock.json: tools/eks/package.json tools/eks/packag
 	@touch $@
 
 bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
-	cd tools/golangci-lint && go build -ldflags "-s -w" -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools/golangci-lint && $(BUILD) -ldflags "-s -w" -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 bin/controller-gen: tools/controller-gen/go.mod tools/controller-gen/go.sum
-	cd tools/controller-gen && go build -o ../../bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
+	cd tools/controller-gen && $(BUILD) -o ../../bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
 
 .PHONY: bin/preview
 bin/preview:
-	@go build -ldflags "-s -w" -o bin/preview ./cmd/preview
+	@$(BUILD) -ldflags "-s -w" -o bin/preview ./cmd/preview

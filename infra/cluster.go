@@ -58,10 +58,12 @@ type ClusterAccess struct {
 	Namespaces []string `pulumi:"namespaces,optional"`
 }
 
-// ExistingCluster is an EKS cluster that somebody else made.
+// ExistingCluster is a cluster that somebody else made: an EKS cluster by its name, or any other by the context of a kubeconfig.
 type ExistingCluster struct {
-	// Name of the cluster. Required.
-	Name string `pulumi:"name"`
+	// Name of the EKS cluster.
+	Name string `pulumi:"name,optional"`
+	// Context of the kubeconfig that whoever runs Pulumi has ($KUBECONFIG, or ~/.kube/config): "kind-kansoku". In place of Name.
+	Context string `pulumi:"context,optional"`
 	// OIDCProviderARN of the IAM identity provider for the cluster's issuer; an account has at most one. Default: it is created.
 	OIDCProviderARN string `pulumi:"oidcProviderArn,optional"`
 }
@@ -100,7 +102,11 @@ func (s ClusterSettings) Validate() error {
 	if s.Existing != nil {
 		errs.Require(s.Version == "", "version", s.Version, notOurs)
 		s.requireNoneOfOurs(&errs)
-		errs.Require(clusterNamePattern.MatchString(s.Existing.Name), "existing.name", s.Existing.Name, "must be the name of an EKS cluster")
+		errs.Require(s.Existing.Context != "" || clusterNamePattern.MatchString(s.Existing.Name), "existing.name", s.Existing.Name,
+			"must be the name of an EKS cluster, or existing.context be set")
+		errs.Require(s.Existing.Context == "" || s.Existing.Name == "", "existing.name", s.Existing.Name, "must not be set beside existing.context")
+		errs.Require(s.Existing.Context == "" || s.Existing.OIDCProviderARN == "", "existing.oidcProviderArn", s.Existing.OIDCProviderARN,
+			"must not be set beside existing.context")
 		errs.Require(s.Existing.OIDCProviderARN == "" || oidcProviderPattern.MatchString(s.Existing.OIDCProviderARN),
 			"existing.oidcProviderArn", s.Existing.OIDCProviderARN, "must be the ARN of an IAM OIDC provider")
 	} else {
@@ -160,7 +166,7 @@ type ClusterArgs struct {
 	// Name of the cluster in AWS; for a cluster known by kubeconfig, any stable name. Of an existing one read from AWS,
 	// Existing.Name counts. With the region it identifies the cluster to Pulumi: a change of it replaces every Kubernetes object.
 	Name string
-	// Region of the cluster. Required, except with Kubeconfig.
+	// Region of the cluster. Required, except with Kubeconfig or Existing.Context.
 	Region string
 	// Profile of the AWS CLI that the kubeconfig names. Default: none, the environment's credentials count.
 	Profile string
@@ -182,7 +188,7 @@ func (a *ClusterArgs) validate() error {
 	var errs check.Errors
 	adopted := a.Existing != nil || a.Kubeconfig != nil
 	errs.Require(clusterNamePattern.MatchString(a.Name), "name", a.Name, "must be letters, digits, dashes and underscores, at most 100")
-	errs.Require(a.Region != "" || a.Kubeconfig != nil, "region", a.Region, "must be set")
+	errs.Require(a.Region != "" || a.Kubeconfig != nil || a.context() != "", "region", a.Region, "must be set")
 	if a.Kubeconfig != nil {
 		errs.Require(a.Existing == nil, "existing", a.Existing, "must not be set beside a kubeconfig")
 		a.requireNoneOfOurs(&errs)
@@ -196,6 +202,14 @@ func (a *ClusterArgs) validate() error {
 		errs.Require(len(zones) >= 2, "privateSubnets", len(zones), "must be in at least two zones")
 	}
 	return errors.Join(a.Validate(), errs.Err())
+}
+
+// context is that of the kubeconfig in which an existing cluster is found; "" if none.
+func (a *ClusterArgs) context() string {
+	if a.Existing == nil {
+		return ""
+	}
+	return a.Existing.Context
 }
 
 // identifier is what tells the Kubernetes providers that the cluster is still the same one.
@@ -214,7 +228,7 @@ type Cluster struct {
 	Name pulumi.StringOutput
 	// Endpoint is the URL of the API server.
 	Endpoint pulumi.StringOutput
-	// Kubeconfig with one context. A secret.
+	// Kubeconfig with one context. A secret. Empty for a cluster that is found by context.
 	Kubeconfig pulumi.StringOutput
 	// Issuer of the service accounts' tokens, for their roles to trust; nil for a cluster known by kubeconfig.
 	Issuer *Issuer
@@ -236,7 +250,7 @@ func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pul
 	}
 	a := *args
 	a.ClusterSettings = a.WithDefaults()
-	if a.Existing != nil {
+	if a.Existing != nil && a.context() == "" {
 		a.Name = a.Existing.Name
 	}
 	if a.Partition == "" {
@@ -253,6 +267,8 @@ func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pul
 	switch {
 	case a.Kubeconfig != nil:
 		build = component.takeKubeconfig
+	case a.context() != "":
+		build = component.takeContext
 	case a.Existing != nil:
 		build = component.read
 	}
@@ -497,6 +513,13 @@ func (c *Cluster) takeKubeconfig(_ *pulumi.Context, _ string, args *ClusterArgs)
 	return nil
 }
 
+// takeContext takes a cluster that only the kubeconfig of whoever runs Pulumi knows.
+func (c *Cluster) takeContext(_ *pulumi.Context, _ string, args *ClusterArgs) error {
+	c.Name = pulumi.String(args.Name).ToStringOutput()
+	c.Kubeconfig, c.Endpoint = pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
+	return nil
+}
+
 // kubeconfig renders the way into a cluster that AWS knows.
 func (c *Cluster) kubeconfig(args *ClusterArgs, ca pulumi.StringOutput) {
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(c.Name, c.Endpoint, ca).ApplyT(func(found []any) (string, error) {
@@ -512,9 +535,13 @@ func (c *Cluster) kubeconfig(args *ClusterArgs, ca pulumi.StringOutput) {
 func (c *Cluster) newProviders(ctx *pulumi.Context, name string, args *ClusterArgs) error {
 	provider := func(name string, upsert bool) (*kubernetes.Provider, error) {
 		settings := &kubernetes.ProviderArgs{
-			Kubeconfig:            c.Kubeconfig,
 			ClusterIdentifier:     pulumi.String(args.identifier()),
 			EnableServerSideApply: pulumi.Bool(true),
+		}
+		if args.context() != "" {
+			settings.Context = pulumi.String(args.context())
+		} else {
+			settings.Kubeconfig = c.Kubeconfig
 		}
 		if upsert {
 			settings.UpsertExistingObjects = pulumi.Bool(true)

@@ -430,6 +430,29 @@ func TestAClusterByKubeconfig(t *testing.T) {
 	assert.Len(t, r.All(), 3)
 }
 
+func TestAClusterByContext(t *testing.T) {
+	t.Parallel()
+	r := &mocks.Recorder{}
+	r.Run(t, func(ctx *pulumi.Context) error {
+		cluster, err := infra.NewCluster(ctx, "main", &infra.ClusterArgs{
+			Name: "demo", ClusterSettings: infra.ClusterSettings{Existing: &infra.ExistingCluster{Context: "kind-demo"}},
+		})
+		if err != nil {
+			return err
+		}
+		name, _ := settled(t, cluster.Name)
+		assert.Equal(t, "demo", name)
+		assert.Nil(t, cluster.Issuer)
+		return nil
+	})
+	for _, name := range []string{"main", "main-crds"} {
+		provider := r.Get(t, "pulumi:providers:kubernetes", name)
+		assert.Equal(t, "kind-demo", provider.Field("context"))
+		assert.Equal(t, "demo", provider.Field("clusterIdentifier"))
+	}
+	assert.Len(t, r.All(), 3, "AWS is not asked")
+}
+
 func TestAKubeconfigWithoutServerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ content, want string }{
@@ -512,7 +535,7 @@ logTypes: must not be set: an existing cluster is read, not changed, got ["api"]
 access: must not be set: an existing cluster is read, not changed, ` +
 				`got [{"PrincipalARN":"` + opsRole + `","Policy":"view","Namespaces":null}]
 kmsKeyArn: must not be set: an existing cluster is read, not changed, got "arn:aws:kms:eu-west-1:111122223333:key/a"
-existing.name: must be the name of an EKS cluster, got "-"
+existing.name: must be the name of an EKS cluster, or existing.context be set, got "-"
 existing.oidcProviderArn: must be the ARN of an IAM OIDC provider, got "arn:aws:iam::111122223333:role/a"`,
 		},
 	} {
@@ -575,7 +598,7 @@ region: must be set, got ""`,
 			&infra.ClusterArgs{
 				ClusterSettings: infra.ClusterSettings{Existing: &infra.ExistingCluster{Name: "demo"}}, Kubeconfig: pulumi.String(otherKubeconfig),
 			},
-			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","OIDCProviderARN":""}`,
+			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","Context":"","OIDCProviderARN":""}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,7 +85,7 @@ func BucketStatements(bucket *Bucket, access objectstore.Access) []Statement {
 
 // IndexStatements allows what Loki does with its index: it only ever adds rows and queries them.
 func IndexStatements(table *Table) []Statement {
-	if table == nil {
+	if table == nil || table.Endpoint != "" {
 		return nil
 	}
 	statements := []Statement{{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -44,10 +45,15 @@ type TableSettings struct {
 	Existing *ExistingTable `pulumi:"existing,optional"`
 }
 
-// ExistingTable is a table that is read, never changed. Its hash key must be h (S), its range key r (B).
+// ExistingTable is a table that is never changed. Its hash key must be h (S), its range key r (B).
 type ExistingTable struct {
-	// Name of the table, in the stack's account and region. Required.
+	// Name of the table, in the stack's account and region or behind Endpoint. Required.
 	Name string `pulumi:"name"`
+	// Endpoint is the host, with a port where needed, of a DynamoDB-compatible store ("dynamodb.storage.svc:8000"). Default: AWS. With an
+	// endpoint nothing is read from AWS and no role is granted anything; Loki's credentials are those of its bucket.
+	Endpoint string `pulumi:"endpoint,optional"`
+	// Insecure speaks plain HTTP to the endpoint. Default: false.
+	Insecure bool `pulumi:"insecure,optional"`
 	// KMSKeyARN is the customer key that encrypts the table, so that roles may use it. Default: none.
 	KMSKeyARN string `pulumi:"kmsKeyArn,optional"`
 }
@@ -110,6 +116,10 @@ func (s TableSettings) validate(e *check.Errors) {
 		e.Require(s.MaxWriteUnits == 0, "maxWriteUnits", s.MaxWriteUnits, want)
 		e.Require(tablePattern.MatchString(existing.Name), "existing.name", existing.Name, nameRule)
 		validateKMSKey(e, "existing.kmsKeyArn", existing.KMSKeyARN)
+		e.Require(existing.Endpoint == "" || endpointPattern.MatchString(existing.Endpoint) && strings.Contains(existing.Endpoint, "."),
+			"existing.endpoint", existing.Endpoint, "must be a host with a dot, and a port where needed: Loki takes a name without a dot for a region")
+		e.Require(existing.Endpoint != "" || !existing.Insecure, "existing.insecure", existing.Insecure, "must not be set without an endpoint")
+		e.Require(existing.Endpoint == "" || existing.KMSKeyARN == "", "existing.kmsKeyArn", existing.KMSKeyARN, "must not be set beside an endpoint")
 		return
 	}
 	e.Require(s.Name == "" || tablePattern.MatchString(s.Name), "name", s.Name, nameRule)
@@ -131,6 +141,9 @@ type Table struct {
 	ARN  pulumi.StringOutput
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string
+	// Endpoint of a store that is not on AWS, and whether it speaks plain HTTP; "" on AWS.
+	Endpoint string
+	Insecure bool
 }
 
 // NewTable creates the table, or reads the existing one. It waits for nothing.
@@ -159,6 +172,11 @@ func NewTable(ctx *pulumi.Context, name string, args *TableArgs, opts ...pulumi.
 // adopt takes the existing table as it is, if it can hold an index.
 func (t *Table) adopt(ctx *pulumi.Context, name string, args *TableArgs) error {
 	existing := args.Existing
+	if existing.Endpoint != "" {
+		t.Name, t.ARN = pulumi.String(existing.Name).ToStringOutput(), pulumi.String("").ToStringOutput()
+		t.Endpoint, t.Insecure = existing.Endpoint, existing.Insecure
+		return nil
+	}
 	read, err := dynamodb.GetTable(ctx, name, pulumi.ID(existing.Name), nil, pulumi.Parent(t))
 	if err != nil {
 		return fmt.Errorf("reading table %s: %w", existing.Name, err)

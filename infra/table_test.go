@@ -108,6 +108,19 @@ func TestExistingTableIsReadNotCreated(t *testing.T) {
 	assert.Empty(t, r.Get(t, tableType, "index").Inputs)
 }
 
+func TestTableBehindAnEndpoint(t *testing.T) {
+	t.Parallel()
+	r := &mocks.Recorder{}
+	table, known := runTable(t, r, &infra.TableArgs{TableSettings: infra.TableSettings{
+		Existing: &infra.ExistingTable{Name: "theirs", Endpoint: "dynamodb.storage.svc:8000", Insecure: true},
+	}})
+	assert.Equal(t, []any{"theirs", ""}, known)
+	assert.Equal(t, "dynamodb.storage.svc:8000", table.Endpoint)
+	assert.True(t, table.Insecure)
+	assert.Empty(t, infra.IndexStatements(table))
+	assert.Equal(t, map[string]int{"kansoku:infra:Table": 1}, typesOf(r), "nothing is read from AWS")
+}
+
 func TestExistingTableWithOtherKeysIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range []*mocks.Recorder{tableWithKeys("id", "r"), tableWithKeys("h", "")} {
@@ -140,6 +153,15 @@ maxReadUnits: must be a number of request units a second, 0 for no cap, or -1 to
 maxWriteUnits: must be a number of request units a second, 0 for no cap, or -1 to take one away, got 1099511627776`,
 		},
 		"existing": {infra.TableSettings{Existing: &infra.ExistingTable{Name: "theirs"}}, ""},
+		"an endpoint without a dot": {
+			infra.TableSettings{Existing: &infra.ExistingTable{Name: "theirs", Endpoint: "localhost:8000", KMSKeyARN: keyARN}},
+			`existing.endpoint: must be a host with a dot, and a port where needed: Loki takes a name without a dot for a region, got "localhost:8000"
+existing.kmsKeyArn: must not be set beside an endpoint, got "` + keyARN + `"`,
+		},
+		"plain HTTP to AWS": {
+			infra.TableSettings{Existing: &infra.ExistingTable{Name: "theirs", Insecure: true}},
+			`existing.insecure: must not be set without an endpoint, got true`,
+		},
 		"existing beside new": {
 			infra.TableSettings{
 				Name: "ours", KMSKeyARN: keyARN, DisablePointInTimeRecovery: true, MaxReadUnits: 1, MaxWriteUnits: 2,

@@ -143,6 +143,16 @@ func everyStack(t *testing.T, test func(t *testing.T, s *state)) {
 	}
 }
 
+// everyAWSStack runs a test on the state of each stack that has an AWS side.
+func everyAWSStack(t *testing.T, test func(t *testing.T, s *state)) {
+	t.Helper()
+	everyStack(t, func(t *testing.T, s *state) {
+		if len(s.ofType("aws:")) > 0 {
+			test(t, s)
+		}
+	})
+}
+
 func (s *state) ofType(prefix string) []apitype.ResourceV3 {
 	var found []apitype.ResourceV3
 	for _, r := range s.resources {
@@ -243,7 +253,7 @@ func TestEveryResourceDescendsFromAComponent(t *testing.T) {
 
 func TestRolesTrustWhoTheyAreFor(t *testing.T) {
 	t.Parallel()
-	everyStack(t, func(t *testing.T, s *state) {
+	everyAWSStack(t, func(t *testing.T, s *state) {
 		subjects := map[string]string{} // role ARN to the one subject that it trusts
 		for _, role := range s.ofType("aws:iam/role:Role") {
 			for _, statement := range policy(t, role.Inputs["assumeRolePolicy"]).Statement {
@@ -318,7 +328,7 @@ var wildcards = map[string]string{
 
 func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 	t.Parallel()
-	everyStack(t, func(t *testing.T, s *state) {
+	everyAWSStack(t, func(t *testing.T, s *state) {
 		policies := s.ofType("aws:iam/rolePolicy:RolePolicy")
 		require.NotEmpty(t, policies)
 		for _, p := range policies {
@@ -442,11 +452,13 @@ var optional = map[string]string{
 	versions.Alloy.Image():    "collector.kind: alloy",
 	versions.LokiTSDB.Image(): "a schema without a dynamodb period",
 	versions.Curl.Image():     "dashboards from grafana.com",
+
+	versions.ClusterAutoscaler.Image(): "nodes of our own",
 }
 
 func TestEveryAWSResourceIsTagged(t *testing.T) {
 	t.Parallel()
-	everyStack(t, func(t *testing.T, s *state) {
+	everyAWSStack(t, func(t *testing.T, s *state) {
 		tagged := 0
 		for _, r := range s.ofType("aws:") {
 			all, ok := r.Outputs["tagsAll"].(map[string]any)

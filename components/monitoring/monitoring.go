@@ -179,7 +179,7 @@ func (b *builder) metrics() (err error) {
 	}
 	b.built.AlertmanagerURL = b.alerts.URL
 	prom, err := prometheus.New(b.ctx, b.name+"-prometheus", &prometheus.Args{
-		Settings: b.Prometheus, Namespace: b.namespace, PriorityClass: b.class, Cluster: b.Cluster, Blocks: b.Blocks,
+		Settings: b.Prometheus, Namespace: b.namespace, PriorityClass: b.class, Cluster: b.Cluster, Blocks: b.location(prometheusKey, b.Blocks),
 		RoleARN: b.RoleARNs[prometheusKey], Alertmanager: &b.alerts.Endpoint,
 	}, b.parent, after)
 	if err != nil {
@@ -215,14 +215,17 @@ func (b *builder) exporters() error {
 
 // history is what keeps metrics and answers for all of them.
 func (b *builder) history() error {
-	roles := map[string]pulumi.StringInput{}
+	roles, secrets := map[string]pulumi.StringInput{}, map[string]string{}
 	for _, account := range thanos.ServiceAccounts() {
 		if role := b.RoleARNs[account.Name]; role != nil {
 			roles[account.Name] = role
 		}
+		if secret := b.CredentialsSecrets[account.Name]; secret != "" {
+			secrets[account.Name] = secret
+		}
 	}
 	metrics, err := thanos.New(b.ctx, b.name+"-thanos", &thanos.Args{
-		Settings: b.Thanos, Namespace: b.namespace, PriorityClass: b.class, Blocks: b.Blocks, RoleARNs: roles,
+		Settings: b.Thanos, Namespace: b.namespace, PriorityClass: b.class, Blocks: b.Blocks, RoleARNs: roles, CredentialsSecrets: secrets,
 		StoreEndpoints: []pulumi.StringInput{b.built.StoreEndpoint},
 	}, b.after()...)
 	if err != nil {
@@ -239,8 +242,8 @@ func (b *builder) logs() error {
 		return nil
 	}
 	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
-		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.Chunks, Index: b.Index, RoleARN: b.RoleARNs[lokiKey],
-		AlertmanagerURL: b.alerts.DiscoveryURL,
+		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
+		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Loki: %w", err)

@@ -287,6 +287,45 @@ func TestRequests(t *testing.T) {
 	require.True(t, requests[len(requests)-1].OnDemand)
 }
 
+func TestCredentialsReachTheirWorkloads(t *testing.T) {
+	t.Parallel()
+	a := args()
+	a.Blocks.Endpoint, a.Chunks.Endpoint, a.Index.Endpoint = "minio.storage.svc:9000", "minio.storage.svc:9000", "dynamodb.storage.svc:8000"
+	a.Blocks.CredentialsSecret = "shared"
+	a.CredentialsSecrets = map[string]string{"thanos-store": "of-store", "loki": "of-loki", "prometheus": "of-prometheus"}
+	r := deploy(t, a)
+	secretOf := func(token, name string) (found []any) {
+		for _, one := range r.OfType(token) {
+			if one.Field("metadata", "name") != name {
+				continue
+			}
+			for _, container := range one.Field("spec", "template", "spec", "containers").([]any) {
+				env, _ := container.(map[string]any)["env"].([]any)
+				for _, v := range env {
+					if v := v.(map[string]any); v["name"] == "AWS_ACCESS_KEY_ID" {
+						found = append(found, v["valueFrom"].(map[string]any)["secretKeyRef"].(map[string]any)["name"])
+					}
+				}
+			}
+		}
+		return found
+	}
+	const statefulSet = "kubernetes:apps/v1:StatefulSet"
+	require.Equal(t, []any{"of-store"}, secretOf(statefulSet, "thanos-store"))
+	require.Equal(t, []any{"shared"}, secretOf(statefulSet, "thanos-compact"), "has none of its own")
+	require.Equal(t, []any{"of-loki"}, secretOf(statefulSet, "loki"))
+
+	a.Chunks.Endpoint = ""
+	a.CredentialsSecrets["autoscaler"] = "A!"
+	err := (&mocks.Recorder{}).RunErr(func(ctx *pulumi.Context) error {
+		_, err := monitoring.New(ctx, "m", a)
+		return err
+	})
+	require.ErrorContains(t, err, `credentialsSecrets: must be keyed by workload (prometheus, thanos-bucket-web, thanos-compact, thanos-store, loki), got "autoscaler"
+credentialsSecrets.autoscaler: must be the name of a Secret, got "A!"`)
+	require.ErrorContains(t, err, `credentialsSecrets.loki: must not be set for a bucket on AWS: roles are taken there, got "of-loki"`)
+}
+
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	wrong := &monitoring.Args{

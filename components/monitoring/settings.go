@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kansoku/kansoku/components/alertmanager"
 	"github.com/kansoku/kansoku/components/autoscaler"
@@ -32,6 +33,11 @@ type Settings struct {
 	// Namespace of everything that needs nothing of its host; it is created, and enforces Pod Security "restricted". What reads its host
 	// lives in another, called the same with "-host". Default: monitoring.
 	Namespace string `pulumi:"namespace,optional"`
+	// StorageClass of every volume that does not name one. Default: gp3.
+	StorageClass string `pulumi:"storageClass,optional"`
+	// CredentialsSecrets are the Secrets, in Namespace, with what each workload logs in with at an S3-compatible store, by workload
+	// (prometheus, thanos-store, thanos-compact, thanos-bucket-web, loki); their keys: see objectstore.Location. Default: that of the bucket.
+	CredentialsSecrets map[string]string `pulumi:"credentialsSecrets,optional"`
 	// Operator is the Prometheus Operator.
 	Operator operator.Settings `pulumi:"operator,optional"`
 	// Prometheus scrapes, evaluates and uploads.
@@ -109,12 +115,35 @@ func (s Settings) Validate() error {
 	if s.Loki != nil {
 		errs.Under("loki", s.Loki.Validate())
 	}
+	s.validateCredentials(&errs)
 	window, windowErr := check.ParseDuration(s.Adapter.Window)
 	if interval, err := check.ParseDuration(s.Prometheus.ScrapeInterval); err == nil && windowErr == nil {
 		errs.Require(window/4 >= interval, "adapter.window", s.Adapter.Window,
 			"must be at least four times prometheus.scrapeInterval (%s), so that a missed scrape leaves a rate", s.Prometheus.ScrapeInterval)
 	}
 	return errs.Err()
+}
+
+func (s Settings) validateCredentials(errs *check.Errors) {
+	var keys []string
+	for _, w := range s.Workloads() {
+		if w.Blocks != "" || w.Chunks != "" {
+			keys = append(keys, w.Key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.CredentialsSecrets)) {
+		errs.Require(slices.Contains(keys, key), "credentialsSecrets", key, "must be keyed by workload (%s)", strings.Join(keys, ", "))
+		secret := s.CredentialsSecrets[key]
+		errs.Require(len(validation.IsDNS1123Subdomain(secret)) == 0, "credentialsSecrets."+key, secret, "must be the name of a Secret")
+	}
+}
+
+// location is where a workload finds a bucket, with its own credentials if it has any.
+func (s Settings) location(workload string, shared objectstore.Location) objectstore.Location {
+	if own := s.CredentialsSecrets[workload]; own != "" {
+		shared.CredentialsSecret = own
+	}
+	return shared
 }
 
 // HostNamespace is where the pods live that read their host.
@@ -215,6 +244,14 @@ func (a Args) validate() error {
 	if a.Loki != nil {
 		errs.Require(a.Chunks.Bucket != nil, "chunks.bucket", nil, "is required with loki")
 		errs.Require(a.Chunks.Region != nil, "chunks.region", nil, "is required with loki")
+	}
+	for _, w := range a.Workloads() {
+		at := a.Blocks
+		if w.Chunks != "" {
+			at = a.Chunks
+		}
+		secret := a.CredentialsSecrets[w.Key]
+		errs.Require(secret == "" || at.Endpoint != "", "credentialsSecrets."+w.Key, secret, "must not be set for a bucket on AWS: roles are taken there")
 	}
 	if a.scales() {
 		errs.Require(a.RoleARNs[autoscaler.ServiceAccountName] != nil, "roleArns", nil, "must have one for %s", autoscaler.ServiceAccountName)

@@ -1,6 +1,7 @@
 package monitoring
 
 import (
+	"cmp"
 	"reflect"
 
 	"github.com/kansoku/kansoku/components/alertmanager"
@@ -77,6 +78,14 @@ func sized(s Settings) Settings {
 	} else {
 		own := *s.Loki // the caller's stays as it is
 		s.Loki = &own
+	}
+	from.Prometheus.StorageClass, from.Alertmanager.StorageClass = s.StorageClass, s.StorageClass
+	from.Thanos.Store.StorageClass, from.Thanos.Compact.StorageClass = s.StorageClass, s.StorageClass
+	if s.Loki != nil {
+		s.Loki.StorageClass = cmp.Or(s.Loki.StorageClass, s.StorageClass)
+	}
+	if s.Grafana.StorageSize != "" {
+		from.Grafana.StorageClass = s.StorageClass
 	}
 	fill(reflect.ValueOf(&s).Elem(), reflect.ValueOf(from))
 	return s

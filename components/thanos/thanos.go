@@ -78,6 +78,8 @@ type Args struct {
 	// RoleARNs are the IAM roles that the pods take, by name of service account: see ServiceAccounts. Default: none, for a store that is
 	// not on AWS.
 	RoleARNs map[string]pulumi.StringInput `pulumi:"roleArns,optional"`
+	// CredentialsSecrets are the Secrets with the pods' credentials, in place of that of Blocks, by name of service account. Default: none.
+	CredentialsSecrets map[string]string `pulumi:"credentialsSecrets,optional"`
 	// StoreEndpoints are where query finds the sidecars: "dnssrv+_grpc._tcp.SERVICE.NAMESPACE.svc". The store's own is added.
 	// Default: none.
 	StoreEndpoints []pulumi.StringInput `pulumi:"storeEndpoints,optional"`
@@ -95,6 +97,9 @@ func (a Args) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.RoleARNs)) {
 		errs.Require(slices.Contains(names, name), "roleArns", name, "must be keyed by service account (%s)", strings.Join(names, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.CredentialsSecrets)) {
+		errs.Require(slices.Contains(names, name), "credentialsSecrets", name, "must be keyed by service account (%s)", strings.Join(names, ", "))
 	}
 	return errs.Err()
 }
@@ -134,9 +139,19 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	})
 }
 
+// blocks is the bucket as one service account reaches it.
+func (a Args) blocks(account string) objectstore.Location {
+	at := a.Blocks
+	if own := a.CredentialsSecrets[account]; own != "" {
+		at.CredentialsSecret = own
+	}
+	return at
+}
+
 func (a Args) newParts(ctx *pulumi.Context, name string, component *Thanos, parent pulumi.ResourceOption) error {
 	store, err := NewStore(ctx, name+"-store", &StoreArgs{
-		StoreSettings: a.Store, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.Blocks, RoleARN: a.RoleARNs[StoreName],
+		StoreSettings: a.Store, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(StoreName),
+		RoleARN: a.RoleARNs[StoreName],
 	}, parent)
 	if err != nil {
 		return fmt.Errorf("creating store: %w", err)
@@ -155,12 +170,13 @@ func (a Args) newParts(ctx *pulumi.Context, name string, component *Thanos, pare
 		return fmt.Errorf("creating query frontend: %w", err)
 	}
 	if _, err := NewCompact(ctx, name+"-compact", &CompactArgs{
-		CompactSettings: a.Compact, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.Blocks, RoleARN: a.RoleARNs[CompactName],
+		CompactSettings: a.Compact, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(CompactName),
+		RoleARN: a.RoleARNs[CompactName],
 	}, parent); err != nil {
 		return fmt.Errorf("creating compact: %w", err)
 	}
 	if _, err := NewBucketWeb(ctx, name+"-bucket-web", &BucketWebArgs{
-		BucketWebSettings: a.BucketWeb, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.Blocks,
+		BucketWebSettings: a.BucketWeb, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(BucketWebName),
 		RoleARN: a.RoleARNs[BucketWebName],
 	}, parent); err != nil {
 		return fmt.Errorf("creating bucket web: %w", err)

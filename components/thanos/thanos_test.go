@@ -156,11 +156,13 @@ blocks.region: is required, got null`, func(ctx *pulumi.Context) error {
 	})
 	refused(t, `validating t: compact.concurrency: must be between 1 and 16, got 99
 storeEndpoints[0]: is required, got null
-roleArns: must be keyed by service account (thanos-bucket-web, thanos-compact, thanos-store), got "thanos-query"`,
+roleArns: must be keyed by service account (thanos-bucket-web, thanos-compact, thanos-store), got "thanos-query"
+credentialsSecrets: must be keyed by service account (thanos-bucket-web, thanos-compact, thanos-store), got "compact"`,
 		func(ctx *pulumi.Context) error {
 			args := arguments()
 			args.Compact.Concurrency = 99
 			args.RoleARNs["thanos-query"] = role
+			args.CredentialsSecrets = map[string]string{"compact": "c"}
 			args.StoreEndpoints[0] = nil
 			_, err := thanos.New(ctx, "t", args)
 			return err

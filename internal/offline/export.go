@@ -35,6 +35,39 @@ func (e *Engine) WriteFiles(ctx context.Context, options ExportOptions) error {
 	return writeDeployment(deployment, options)
 }
 
+// Object is one Kubernetes object of a program.
+type Object struct {
+	// URN of the resource.
+	URN string `json:"urn"`
+	// Needs are the URNs of the Kubernetes objects that it waits for, directly or through something else. Sorted.
+	Needs []string `json:"needs,omitempty"`
+	// Manifest is what is applied, secrets in plain text.
+	Manifest map[string]any `json:"manifest"`
+}
+
+// Objects are the Kubernetes objects that the last up made, in an order in which each can be applied.
+func (e *Engine) Objects(ctx context.Context) ([]Object, error) {
+	deployment, err := e.exportPlain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return objects(deployment), nil
+}
+
+func objects(deployment *apitype.DeploymentV3) []Object {
+	found := manifests(deployment, true)
+	applied := map[string]bool{}
+	for _, one := range found {
+		applied[one.urn] = true
+	}
+	g := newGraph(deployment)
+	all := make([]Object, len(found))
+	for i, one := range found {
+		all[i] = Object{URN: one.urn, Needs: g.nearest(one.urn, applied), Manifest: one.object}
+	}
+	return all
+}
+
 func writeDeployment(deployment *apitype.DeploymentV3, options ExportOptions) error {
 	files, err := render(deployment, options.ShowSecrets)
 	if err != nil {

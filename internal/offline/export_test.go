@@ -116,6 +116,24 @@ metadata:
 	assert.Equal(t, files, contents(t, dir), "twice the same")
 }
 
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	state := deploymentOf(
+		made{token: "kubernetes:core/v1:Namespace", name: "z", inputs: map[string]any{"apiVersion": "v1", "kind": "Namespace"}},
+		made{token: "aws:s3/bucket:Bucket", name: "data", needs: []string{"z"}},
+		made{token: "kubernetes:core/v1:Secret", name: "a", needs: []string{"data"}, inputs: map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "data": secretValue(`{"token":"aHVudGVyMg=="}`),
+		}},
+		made{token: "kubernetes:core/v1:ConfigMap", name: "b", needs: []string{"a"}, inputs: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}},
+	)
+	found := objects(state)
+	require.Len(t, found, 3)
+	assert.Empty(t, found[0].Needs)
+	assert.Equal(t, []string{found[0].URN}, found[1].Needs, "through what is no object of Kubernetes")
+	assert.Equal(t, map[string]any{"token": "aHVudGVyMg=="}, found[1].Manifest["data"])
+	assert.Equal(t, []string{found[1].URN}, found[2].Needs, "not what those wait for in turn")
+}
+
 func TestWriteDeploymentWithSecrets(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -84,6 +84,26 @@ func (g *graph) within(urn, ancestor string) bool {
 	return false
 }
 
+// nearest are the resources of a set that one waits for, seen through those that are not in the set. Sorted.
+func (g *graph) nearest(urn string, set map[string]bool) []string {
+	seen, found := map[string]bool{urn: true}, map[string]bool{}
+	var visit func(urn string)
+	visit = func(urn string) {
+		for _, needed := range g.needs[urn] {
+			switch {
+			case seen[needed]:
+			case set[needed]:
+				found[needed] = true
+			default:
+				seen[needed] = true
+				visit(needed)
+			}
+		}
+	}
+	visit(urn)
+	return sortedKeys(found)
+}
+
 // longest gives every resource the largest sum of weights on a way to it, its own weight included, and the step before it on that way
 // ("" for none; of several the first by URN). Edges that would close a cycle are left out: expanding components can make one.
 func (g *graph) longest(weight func(*apitype.ResourceV3) float64) (sums map[string]float64, before map[string]string) {

@@ -123,10 +123,15 @@ func (c *Config) newCluster() bool { return c.Kubeconfig == "" && c.Cluster.Exis
 
 // clusterName is the cluster's name in AWS.
 func (c *Config) clusterName() string {
-	if c.Cluster.Existing != nil {
+	if c.Cluster.Existing != nil && c.Cluster.Existing.Name != "" {
 		return c.Cluster.Existing.Name
 	}
 	return c.Name
+}
+
+// foreign says whether AWS does not know the cluster.
+func (c *Config) foreign() bool {
+	return c.Kubeconfig != "" || c.Cluster.Existing != nil && c.Cluster.Existing.Context != ""
 }
 
 // onAWS says whether there is an AWS side at all.
@@ -160,8 +165,9 @@ func (c *Config) validate() error {
 
 func (c *Config) validateAWS(errs *check.Errors) {
 	if !c.onAWS() {
-		errs.Require(c.Kubeconfig != "", "aws:region", c.AWS.Region, `must name the region, such as "ap-northeast-1", unless kansoku:kubeconfig is set`)
-		if c.Kubeconfig != "" {
+		errs.Require(c.foreign(), "aws:region", c.AWS.Region,
+			`must name the region, such as "ap-northeast-1", unless kansoku:kubeconfig or kansoku:cluster.existing.context is set`)
+		if c.foreign() {
 			external := c.Blocks.Existing != nil && c.Blocks.Existing.Endpoint != ""
 			errs.Require(external, "kansoku:blocks.existing", c.Blocks.Existing, "must be an existing bucket with an endpoint where aws:region is not set")
 		}
@@ -183,10 +189,11 @@ func (c *Config) validateCluster(errs *check.Errors) {
 			c.Network, "must be in at least two zones: EKS asks for them")
 		return
 	}
-	if c.Kubeconfig != "" {
-		errs.Require(c.Cluster.Existing == nil, "kansoku:cluster.existing", c.Cluster.Existing, "must not be set beside kansoku:kubeconfig")
-		errs.Require(c.Nodes == nil, "kansoku:nodes", c.Nodes, "must not be set: nodes join a cluster that AWS knows, not one known by kansoku:kubeconfig")
-		errs.Require(c.Network == nil, "kansoku:network", c.Network, "must not be set: the cluster of kansoku:kubeconfig has a network")
+	if c.foreign() {
+		errs.Require(c.Kubeconfig == "" || c.Cluster.Existing == nil, "kansoku:cluster.existing", c.Cluster.Existing,
+			"must not be set beside kansoku:kubeconfig")
+		errs.Require(c.Nodes == nil, "kansoku:nodes", c.Nodes, "must not be set: nodes join a cluster that AWS knows, not one known by its kubeconfig")
+		errs.Require(c.Network == nil, "kansoku:network", c.Network, "must not be set: a cluster known by its kubeconfig has a network")
 		return
 	}
 	errs.Require(c.Nodes == nil || c.Network != nil && c.Network.Existing != nil, "kansoku:network.existing", nil,
@@ -226,9 +233,11 @@ func (c *Config) validateStorage(errs *check.Errors) {
 	if !c.onAWS() {
 		external := c.Chunks.Existing != nil && c.Chunks.Existing.Endpoint != ""
 		errs.Require(external, "kansoku:chunks.existing", c.Chunks.Existing, "must be an existing bucket with an endpoint where aws:region is not set")
+		table := c.Index.Existing != nil && c.Index.Existing.Endpoint != ""
+		errs.Require(c.Index.Existing == nil || table, "kansoku:index.existing", c.Index.Existing, "must have an endpoint where aws:region is not set")
 		for i, period := range logs.Schema {
-			errs.Require(period.Index == loki.TSDB, fmt.Sprintf("kansoku:monitoring.loki.schema[%d].index", i), period.Index,
-				"must be tsdb where aws:region is not set: there is no DynamoDB")
+			errs.Require(period.Index == loki.TSDB || table, fmt.Sprintf("kansoku:monitoring.loki.schema[%d].index", i), period.Index,
+				"must be tsdb, or kansoku:index.existing have an endpoint, where aws:region is not set: there is no DynamoDB")
 		}
 	}
 	if back, err := check.ParseDuration(logs.MaxQueryLookback); err == nil && back > 0 && c.Chunks.ExpireDays > 0 {

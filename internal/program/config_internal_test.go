@@ -76,6 +76,20 @@ func TestShippedStacksAreValid(t *testing.T) {
 	}
 }
 
+func TestTheStackWithoutAWSIsValid(t *testing.T) {
+	t.Parallel()
+	cfg, err := shipped(t, "local").load()
+	require.NoError(t, err)
+	assert.False(t, cfg.onAWS())
+	assert.Equal(t, "kansoku-test", cfg.clusterName())
+	for _, class := range []string{
+		cfg.Monitoring.Prometheus.StorageClass, cfg.Monitoring.Alertmanager.StorageClass, cfg.Monitoring.Loki.StorageClass,
+		cfg.Monitoring.Thanos.Store.StorageClass, cfg.Monitoring.Thanos.Compact.StorageClass,
+	} {
+		assert.Equal(t, "standard", class)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	dev := shipped(t, "dev")
@@ -123,7 +137,7 @@ func TestRefusals(t *testing.T) {
 			settings{"kansoku:cluster": `{"logTypes": "audit"}`},
 			[]string{`kansoku:cluster.logTypes: must be a list, got "audit"`},
 		},
-		"no region":   {settings{"aws:region": ""}, []string{`aws:region: must name the region, such as "ap-northeast-1", unless kansoku:kubeconfig is set, got ""`}},
+		"no region":   {settings{"aws:region": ""}, []string{`aws:region: must name the region, such as "ap-northeast-1", unless kansoku:kubeconfig or kansoku:cluster.existing.context is set, got ""`}},
 		"bad region":  {settings{"aws:region": "Tokyo"}, []string{`aws:region: must be the name of a region, such as "ap-northeast-1", got "Tokyo"`}},
 		"nobody pays": {settings{"kansoku:tags": "{}"}, []string{`kansoku:tags.CostCenter: must say who pays, got ""`}},
 		"reserved tag": {
@@ -148,8 +162,8 @@ func TestRefusals(t *testing.T) {
 		"a kubeconfig beside a cluster of our own": {
 			settings{"kansoku:kubeconfig": "apiVersion: v1"},
 			[]string{
-				`kansoku:nodes: must not be set: nodes join a cluster that AWS knows, not one known by kansoku:kubeconfig`,
-				`kansoku:network: must not be set: the cluster of kansoku:kubeconfig has a network`,
+				`kansoku:nodes: must not be set: nodes join a cluster that AWS knows, not one known by its kubeconfig`,
+				`kansoku:network: must not be set: a cluster known by its kubeconfig has a network`,
 			},
 		},
 		"no AWS and no other store": {
@@ -157,6 +171,23 @@ func TestRefusals(t *testing.T) {
 				"aws:region": "", "kansoku:kubeconfig": "apiVersion: v1", "kansoku:network": "", "kansoku:cluster": "", "kansoku:nodes": "",
 			},
 			[]string{`kansoku:blocks.existing: must be an existing bucket with an endpoint where aws:region is not set, got null`},
+		},
+		"a context beside a cluster of our own": {
+			settings{"kansoku:cluster": `{"existing": {"context": "kind", "name": "theirs"}}`},
+			[]string{
+				`kansoku:nodes: must not be set: nodes join a cluster that AWS knows, not one known by its kubeconfig`,
+				`kansoku:cluster.existing.name: must not be set beside existing.context, got "theirs"`,
+			},
+		},
+		"an index in DynamoDB without AWS": {
+			settings{
+				"aws:region": "", "kansoku:cluster": `{"existing": {"context": "kind"}}`, "kansoku:network": "", "kansoku:nodes": "",
+				"kansoku:index": `{"existing": {"name": "theirs"}}`,
+			},
+			[]string{
+				`kansoku:index.existing: must have an endpoint where aws:region is not set, got {`,
+				`kansoku:monitoring.loki.schema[0].index: must be tsdb, or kansoku:index.existing have an endpoint, where aws:region is not set`,
+			},
 		},
 		"nodes for an existing cluster in an unknown network": {
 			settings{"kansoku:cluster": `{"existing": {"name": "theirs"}}`, "kansoku:network": ""},

@@ -127,7 +127,7 @@ func (d *deployment) storage(ctx *pulumi.Context) (err error) {
 			return err
 		}
 	}
-	if !cfg.onAWS() {
+	if !cfg.onAWS() && cfg.Index.Existing == nil {
 		return nil
 	}
 	d.index, err = infra.NewTable(ctx, "index", &infra.TableArgs{
@@ -248,7 +248,9 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 		args.Chunks = d.chunks.Location
 	}
 	if d.index != nil {
-		args.Index = loki.Index{Table: d.index.Name, Region: pulumi.String(d.cfg.AWS.Region)}
+		args.Index = loki.Index{
+			Table: d.index.Name, Region: pulumi.String(d.cfg.AWS.Region), Endpoint: d.index.Endpoint, Insecure: d.index.Insecure,
+		}
 	}
 	if d.cfg.Nodes != nil {
 		// The plain name: the cluster's own is unknown in a preview that changes it, and the whole pod spec with it.
@@ -274,7 +276,9 @@ func secret(value string) pulumi.StringInput {
 
 // export names what people and other stacks need.
 func (d *deployment) export(ctx *pulumi.Context) error {
-	ctx.Export("kubeconfig", d.cluster.Kubeconfig)
+	if existing := d.cfg.Cluster.Existing; existing == nil || existing.Context == "" {
+		ctx.Export("kubeconfig", d.cluster.Kubeconfig)
+	}
 	ctx.Export("clusterName", d.cluster.Name)
 	ctx.Export("blocksBucket", d.blocks.Name)
 	if d.chunks != nil {
