@@ -30,15 +30,50 @@ test: tools ## Run the unit and engine tests
 .PHONY: lint
 lint: bin/golangci-lint ## Lint and check the formatting
 	bin/golangci-lint run ./...
+	cd tests/lab && ../../bin/golangci-lint run ./...
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format
 	bin/golangci-lint fmt ./...
+	cd tests/lab && ../../bin/golangci-lint fmt ./...
 
 .PHONY: bench
 bench: tools bin/preview ## Print times, memory, constructor costs and the critical path of an up
 	go test -run '^$$' -bench . -benchtime 5x ./tests
 	@for stack in dev prod; do bin/preview -stack $$stack -critical-path | sed -n '/^critical path/,$$p'; done
+
+.PHONY: bench-logs
+bench-logs: bin/lab/loki bin/lab/minio bin/lab/minio-setup bin/lab/dynalite ## Print what the same lines cost in S3 and DynamoDB as configured in 2020 and as we do
+	cd tests/lab && go run ./benchlogs
+
+.PHONY: verify
+verify: tools bin/preview lab-binaries verify-binaries ## Let the tools that consume what we render judge it: the API server, promtool, amtool, Loki, Thanos
+	cd tests/lab && go test -count=1 -timeout 20m ./verify -v | sed -n '/^=== /!p'
+
+.PHONY: lab
+lab: lab-build ## Run the stack on a real Kubernetes node on this machine, test it, and leave nothing behind (root on Debian 12)
+	@$(LAB) down -wipe
+	@status=0; $(LAB) up && $(LAB) test || status=$$?; \
+		$(LAB) usage || status=$$?; \
+		(cd tests/lab && go test -count=1 ./down -v) || status=$$?; \
+		$(LAB) down -wipe && exit $$status
+
+.PHONY: lab-up lab-test lab-down
+lab-up: lab-build ## Start the node and deploy the stack
+	@$(LAB) up
+
+lab-test: lab-build ## Run the lab's tests (RUN=regular expression)
+	@$(LAB) test -run '$(RUN)'
+
+lab-down: ## End the node and remove its data
+	@$(LAB) down -wipe
+
+LAB := bin/lab/lab
+RUN ?=
+
+.PHONY: lab-build
+lab-build: tools lab-binaries
+	@cd tests/lab && $(BUILD) -o ../../$(LAB) ./cmd/lab && GOGC=400 go test -c -o ../../bin/lab/cases.test ./cases
 
 .PHONY: generate
 generate: bin/controller-gen ## Regenerate the CRDs and the golden files
@@ -71,3 +106,5 @@ bin/controller-gen: tools/controller-gen/go.mod tools/controller-gen/go.sum
 .PHONY: bin/preview
 bin/preview:
 	@$(BUILD) -ldflags "-s -w" -o bin/preview ./cmd/preview
+
+include tools/lab/Makefile

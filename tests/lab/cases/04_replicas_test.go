@@ -1,0 +1,264 @@
+package cases
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// outage is a time in which one replica was away.
+type outage struct {
+	Replica string
+	// Span is the whole time that is looked at, Down the part of it from the end of the pod until the next is ready.
+	Span, Down span
+}
+
+const outagesFile = "outages.json"
+
+// outages that tests have caused and whose samples are still there, by what the cause was.
+func outages(t *testing.T) map[string]outage {
+	t.Helper()
+	found := map[string]outage{}
+	content, err := os.ReadFile(labDir(t, outagesFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return found
+	}
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &found))
+	return found
+}
+
+func rememberOutage(t *testing.T, cause string, one outage) {
+	t.Helper()
+	all := outages(t)
+	all[cause] = one
+	content, err := json.MarshalIndent(all, "", "  ")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(labDir(t, outagesFile), content, 0o600))
+}
+
+func forgetOutages(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(labDir(t, outagesFile)); !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+}
+
+// scrapeInterval is how often the stack's Prometheus scrapes.
+func scrapeInterval(t *testing.T) time.Duration {
+	t.Helper()
+	for _, one := range rendered(t) {
+		if one.GetKind() == "Prometheus" {
+			text, _ := spec(one)["scrapeInterval"].(string)
+			interval, err := time.ParseDuration(text)
+			require.NoError(t, err, "the scrape interval of Prometheus %s", one.GetName())
+			return interval
+		}
+	}
+	require.Fail(t, "the program deploys no Prometheus")
+	return 0
+}
+
+// asked counts the answers to what somebody asks once a second, through query frontend, while a replica is away.
+type asked struct {
+	complete, partial, failed int
+	slowest                   time.Duration
+	lastError                 error
+}
+
+// once asks as Grafana does: an answer without one of the replicas is an answer.
+func (a *asked) once(t *testing.T, frontend promAPI) {
+	t.Helper()
+	start := time.Now()
+	_, err := frontend.with("partial_response", "true").query(t.Context(), "count(up)", start)
+	a.slowest = max(a.slowest, time.Since(start))
+	switch {
+	case err == nil:
+		a.complete++
+	case errors.Is(err, errPartial):
+		a.partial++
+	default:
+		a.failed++
+		a.lastError = err
+	}
+}
+
+// away takes a replica away on a cordoned node, so that it stays away until the node is uncordoned. end ends its pod.
+func (k *kube) away(t *testing.T, replica string, duration time.Duration, end func(pod corev1.Pod)) outage {
+	t.Helper()
+	frontend, interval := k.frontend(t), scrapeInterval(t)
+	eventually(t, 3*time.Minute, "both replicas have scraped for a while", func() error {
+		for _, one := range prometheusReplicas() {
+			pod := k.pod(t, namespace, one)
+			if err := ready(&pod); err != nil {
+				return err
+			}
+			lowest, err := k.replica(t, one).value(t.Context(), fmt.Sprintf("min(count_over_time(up[%s]))", 5*interval), time.Now())
+			if err == nil && lowest < 4 {
+				err = fmt.Errorf("%s has %v samples of some target", one, lowest)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	pod := k.pod(t, namespace, replica)
+	uncordon := k.cordon(t)
+	start := time.Now()
+	end(pod)
+	var ended, uncordoned, back time.Time
+	var counts asked
+	for back.IsZero() || time.Since(back) < 4*interval {
+		require.Less(t, time.Since(start), duration+5*time.Minute, "%s does not come back", replica)
+		counts.once(t, frontend)
+		gone, err := k.gone(t.Context(), pod)
+		require.NoError(t, err)
+		switch {
+		case gone && ended.IsZero():
+			ended = time.Now()
+		case uncordoned.IsZero() && time.Since(start) > duration:
+			require.False(t, ended.IsZero(), "%s has not ended within %s", replica, duration)
+			uncordon()
+			uncordoned = time.Now()
+		case !uncordoned.IsZero() && back.IsZero() && k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=prometheus", 2) == nil:
+			back = time.Now()
+		}
+		time.Sleep(time.Second)
+	}
+	figure(t, "%s ended after %s, was ready again %s after it could start", replica, ended.Sub(start).Round(time.Second),
+		back.Sub(uncordoned).Round(time.Second))
+	figure(t, "meanwhile query frontend gave %d complete answers, %d with a warning and %d errors (last: %v); the slowest took %s",
+		counts.complete, counts.partial, counts.failed, counts.lastError, counts.slowest.Round(time.Millisecond))
+	assert.Zero(t, counts.failed, "questions without an answer while a replica was away; last error: %v", counts.lastError)
+	return outage{
+		Replica: replica,
+		Span:    span{start.Add(-4 * interval).UnixMilli(), time.Now().UnixMilli()}, Down: span{start.UnixMilli(), back.UnixMilli()},
+	}
+}
+
+// checkNoGap looks at `up` of every target but the replica's own pod over an outage. A plain `up` would hide a gap, as it is valid for five
+// minutes; a range selector shows the samples that there are.
+func checkNoGap(t *testing.T, api promAPI, o outage, interval time.Duration) {
+	t.Helper()
+	// What other tests run comes and goes.
+	selector := fmt.Sprintf(`up{pod!=%q,namespace!~"lab-.*"}`, o.Replica)
+	longest, shortest, most, fewest, targets := time.Duration(0), time.Hour, 0.0, 2.0, 0
+	// Which of two replicas Thanos takes depends on where the query begins: on whose sample comes first.
+	for _, shift := range []time.Duration{0, interval / 4, interval / 2, 3 * interval / 4} {
+		s := span{o.Span.From + shift.Milliseconds(), o.Span.To}
+		found, err := api.query(t.Context(), fmt.Sprintf("%s[%dms]", selector, s.To-s.From), s.last())
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		targets = len(found)
+		for _, one := range found {
+			before := s.From
+			for i, p := range one.Points {
+				distance := time.Duration(p.Millis-before) * time.Millisecond
+				longest = max(longest, distance)
+				if i > 0 {
+					shortest = min(shortest, distance)
+				}
+				before = p.Millis
+			}
+			longest = max(longest, time.Duration(s.To-before)*time.Millisecond)
+			share := float64(len(one.Points)) / (float64(s.length()) / float64(interval))
+			most, fewest = max(most, share), min(fewest, share)
+		}
+	}
+	figure(t, "%d targets over %s: neighbouring samples are %s to %s apart, %.0f to %.0f %% of the samples that one replica takes", targets,
+		o.Span.length().Round(time.Second), shortest, longest, 100*fewest, 100*most)
+	// Thanos changes to the other replica when a sample is two intervals late, and takes the next that comes.
+	assert.LessOrEqual(t, longest, 3*interval+time.Second, "a gap in `up`")
+	assert.GreaterOrEqual(t, shortest, interval/2, "doubled samples in `up`")
+
+	for _, width := range []time.Duration{2 * interval, 3 * interval} {
+		promql := fmt.Sprintf("count_over_time(%s[%s])", selector, width)
+		// Aligned, as Grafana asks, and query frontend remembers.
+		start, end := time.UnixMilli(o.Span.From).Truncate(interval).Add(width), time.UnixMilli(o.Span.To).Truncate(interval)
+		steps := int(end.Sub(start)/interval) + 1
+		fresh, err := api.uncached().queryRange(t.Context(), promql, start, end, interval)
+		require.NoError(t, err)
+		remembered, err := api.queryRange(t.Context(), promql, start, end, interval)
+		require.NoError(t, err)
+		assert.Empty(t, differences(byName(fresh, nil), byName(remembered, nil)), "what query frontend remembers of %s", promql)
+		empty, doubled := 0, 0
+		for _, one := range fresh {
+			empty += steps - len(one.Points)
+			for _, p := range one.Points {
+				if p.Value > float64(width/interval)+1 {
+					doubled++
+				}
+			}
+		}
+		alone, err := api.with("dedup", "false").queryRange(t.Context(),
+			fmt.Sprintf("count_over_time(%s,prometheus_replica=%q}[%s])", strings.TrimSuffix(selector, "}"), o.Replica, width), start, end, interval)
+		require.NoError(t, err)
+		missing := 0
+		for _, one := range alone {
+			missing += steps - len(one.Points)
+		}
+		figure(t, "count_over_time(up[%s]) every %s: %d of %d points empty, %d doubled; of %s alone %d empty", width, interval,
+			empty, steps*len(fresh), doubled, o.Replica, missing)
+		assert.Positive(t, missing, "%s alone has no gap either: it was never away", o.Replica)
+		assert.Zero(t, doubled, "doubled samples in %s", promql)
+		if width > 2*interval {
+			assert.Zero(t, empty, "empty points of %s", promql)
+		}
+	}
+}
+
+// causes are how a replica comes to be away.
+func causes() []string { return []string{"killed for 60 s", "drained with two minutes of notice"} }
+
+// outage does what the cause says, once while its samples are there: other tests look at the same again later.
+func (k *kube) outage(t *testing.T, cause string) outage {
+	t.Helper()
+	one, known := outages(t)[cause]
+	if known {
+		return one
+	}
+	if cause == causes()[0] {
+		one = k.away(t, prometheusReplicas()[0], time.Minute, func(pod corev1.Pod) { k.killPod(t, pod) })
+	} else {
+		one = k.away(t, prometheusReplicas()[1], 2*time.Minute, func(pod corev1.Pod) {
+			require.NoError(t, k.evict(t, pod.Name, nil))
+			// The drain has to wait for this one before it may have the other.
+			err := k.evict(t, prometheusReplicas()[0], []string{metav1.DryRunAll})
+			require.True(t, apierrors.IsTooManyRequests(err), "evicting both replicas at once is allowed: %v", err)
+		})
+	}
+	rememberOutage(t, cause, one)
+	return one
+}
+
+// evict ends a pod as a drain does: what its disruption budget forbids is an error.
+func (k *kube) evict(t *testing.T, pod string, dryRun []string) error {
+	t.Helper()
+	return k.typed.PolicyV1().Evictions(namespace).Evict(t.Context(), &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: pod}, DeleteOptions: &metav1.DeleteOptions{DryRun: dryRun},
+	})
+}
+
+// TestAKilledReplicaLeavesNoGap: one Prometheus is killed, and away for 60 s.
+func TestAKilledReplicaLeavesNoGap(t *testing.T) {
+	k := cluster(t)
+	checkNoGap(t, k.frontend(t), k.outage(t, causes()[0]), scrapeInterval(t))
+}
+
+// TestADrainedReplicaLeavesNoGap: the other Prometheus is evicted from its node, which takes no pod for the two minutes of the notice.
+func TestADrainedReplicaLeavesNoGap(t *testing.T) {
+	k := cluster(t)
+	checkNoGap(t, k.frontend(t), k.outage(t, causes()[1]), scrapeInterval(t))
+}
