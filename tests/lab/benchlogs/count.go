@@ -67,8 +67,8 @@ func forward(ctx context.Context, store string, count func(r *http.Request, body
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
 	})}
-	go func() { _ = server.Serve(listener) }() // until it is closed
-	context.AfterFunc(ctx, func() { _ = server.Close() })
+	// As long as this program runs: without its stores Loki would not end.
+	go func() { _ = server.Serve(listener) }()
 	return listener.Addr().String(), nil
 }
 

@@ -22,10 +22,14 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "`directory` to keep configurations and output in (default: a temporary one that is removed)")
 	flag.Uint64Var(&o.seed, "seed", 4, "of the lines")
 	flag.DurationVar(&o.day, "day", 5*time.Minute, "how long the day takes")
-	flag.Func("set", "change our configuration, to see what it would cost: `path=value` (may be repeated)", func(text string) error {
-		o.set = append(o.set, text)
-		return nil
-	})
+	change := func(changes *[]string) func(text string) error {
+		return func(text string) error {
+			*changes = append(*changes, text)
+			return nil
+		}
+	}
+	flag.Func("set", "change our configuration, to see what it would cost: `path=value`; may be repeated", change(&o.set))
+	flag.Func("set3", "the same for replication factor 3 only: `path=value`", change(&o.set3))
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -38,16 +42,20 @@ func main() {
 func run(ctx context.Context, o options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	if o.dir == "" {
+	temporary := o.dir == ""
+	if temporary {
 		if o.dir, err = os.MkdirTemp("", "bench-logs-"); err != nil {
 			return fmt.Errorf("making a directory: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	}
 	b := &bench{options: o, out: os.Stdout}
-	err = b.run(ctx)
-	if stopped := b.stop(); err != nil || stopped != nil {
-		return errors.Join(err, stopped)
+	if err = b.run(ctx); err != nil {
+		// Why may stand in what the processes said.
+		return errors.Join(err, b.stop(), fmt.Errorf("what was said is kept in %s", o.dir))
 	}
-	return b.report()
+	err = errors.Join(b.stop(), b.report())
+	if temporary {
+		err = errors.Join(err, os.RemoveAll(o.dir))
+	}
+	return err
 }

@@ -28,8 +28,8 @@ by as much, in all three; what it measures on timestamps (max_chunk_age, sync_pe
 open. No chunk spans midnight here; each that does costs one item more in ours, %d in that of 2020. MB are 10^6 bytes of lines, counted
 once whatever the replication factor. Stored is what is in the bucket at the end: an object that was written twice counts once.
 `, old.lines, b.seed, b.version, versions.LokiDynamoDB.Version, b.day, b.factor(), len(old.labels(&life{}, false))+3)
-	if len(b.set) > 0 {
-		fmt.Fprintf(text, "Ours is changed: %s.\n", strings.Join(b.set, ", "))
+	if len(b.set)+len(b.set3) > 0 {
+		fmt.Fprintf(text, "Ours is changed: %s; at replication factor 3 also: %s.\n", strings.Join(b.set, ", "), strings.Join(b.set3, ", "))
 	}
 	b.table(text)
 
@@ -66,7 +66,7 @@ func (b *bench) table(text *strings.Builder) {
 	perMB := func(s *setup, number int) any { return float64(number) / (float64(s.bytes) / mb) }
 
 	text.WriteByte('\n')
-	row("configuration", func(s *setup) any { return strings.TrimSuffix(s.name, "-3") })
+	row("configuration", func(s *setup) any { return s.name })
 	row("replication factor", func(s *setup) any { return s.replicas })
 	row("MB of logs", func(s *setup) any { return float64(s.bytes) / mb })
 	row("S3 PUTs per MB", func(s *setup) any { return perMB(s, s.counts.puts) })
@@ -85,7 +85,7 @@ func (b *bench) table(text *strings.Builder) {
 	row("sender late by, at most", func(s *setup) any { return s.lag.Round(1e6) })
 	for _, s := range b.setups {
 		if len(s.counts.calls) > 0 {
-			fmt.Fprintf(text, "%s, replication factor %d, also called: %v\n", s.name, s.replicas, s.counts.calls)
+			fmt.Fprintf(text, "%s also called: %v\n", s.key(), s.counts.calls)
 		}
 	}
 }

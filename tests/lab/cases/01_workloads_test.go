@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativecorev1 "k8s.io/api/core/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -88,7 +88,7 @@ func TestEveryWorkloadIsReady(t *testing.T) {
 	}
 	for _, namespace := range []string{namespace, hostNamespace} {
 		for _, pod := range k.pods(t, namespace, "") {
-			assert.NoError(t, ready(&pod))
+			require.NoError(t, ready(&pod))
 			assert.Empty(t, unexpectedRestarts(t, pod))
 			containers += len(pod.Spec.Containers)
 			total--
@@ -101,7 +101,7 @@ func TestEveryWorkloadIsReady(t *testing.T) {
 	figure(t, "%d workloads ready, %d containers, no restart", len(all), containers)
 }
 
-func containerNames(pod corev1.Pod) []string {
+func containerNames(pod nativecorev1.Pod) []string {
 	names := map[string]bool{}
 	for _, container := range pod.Spec.Containers {
 		names[container.Name] = true
@@ -112,7 +112,7 @@ func containerNames(pod corev1.Pod) []string {
 // workloadReady says why a workload is not wholly ready in its newest form.
 func (k *kube) workloadReady(t *testing.T, w workload) error {
 	t.Helper()
-	get := metav1.GetOptions{}
+	get := nativemetav1.GetOptions{}
 	apps := k.typed.AppsV1()
 	var want, updated, isReady, total int32
 	var current bool
@@ -148,7 +148,7 @@ func (k *kube) workloadReady(t *testing.T, w workload) error {
 	if !current {
 		return errors.New("its controller has not seen it yet")
 	}
-	if n := int32(w.replicas); want != n || updated != n || isReady != n || total != n { //nolint:gosec // a few
+	if n := int32(w.replicas); want != n || updated != n || isReady != n || total != n {
 		return fmt.Errorf("%d pods wanted by the program, %d by the object; %d of them there, %d of these in the newest form, %d ready",
 			w.replicas, want, total, updated, isReady)
 	}

@@ -14,9 +14,9 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -131,12 +131,12 @@ func (k *kube) targets(t *testing.T, monitor *monitoringv1.ServiceMonitor, endpo
 	}
 	var all []target
 	for _, namespace := range namespaces {
-		services, err := k.typed.CoreV1().Services(namespace).List(t.Context(), metav1.ListOptions{
-			LabelSelector: metav1.FormatLabelSelector(&monitor.Spec.Selector),
+		services, err := k.typed.CoreV1().Services(namespace).List(t.Context(), nativemetav1.ListOptions{
+			LabelSelector: nativemetav1.FormatLabelSelector(&monitor.Spec.Selector),
 		})
 		require.NoError(t, err)
 		for _, service := range services.Items {
-			parts, err := k.typed.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), metav1.ListOptions{
+			parts, err := k.typed.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), nativemetav1.ListOptions{
 				LabelSelector: discoveryv1.LabelServiceName + "=" + service.Name,
 			})
 			require.NoError(t, err)
@@ -167,7 +167,7 @@ func (k *kube) port(t *testing.T, slice *discoveryv1.EndpointSlice, address *dis
 	pod := k.pod(t, address.TargetRef.Namespace, address.TargetRef.Name)
 	for _, container := range pod.Spec.Containers {
 		for _, port := range container.Ports {
-			if port.ContainerPort == endpoint.TargetPort.IntVal && port.Protocol == corev1.ProtocolTCP {
+			if port.ContainerPort == endpoint.TargetPort.IntVal && port.Protocol == nativecorev1.ProtocolTCP {
 				return int(port.ContainerPort)
 			}
 		}
@@ -176,7 +176,7 @@ func (k *kube) port(t *testing.T, slice *discoveryv1.EndpointSlice, address *dis
 }
 
 // newTarget gives a target the labels that the operator gives it, then those that the monitor itself says.
-func newTarget(t *testing.T, monitor *monitoringv1.ServiceMonitor, endpoint *monitoringv1.Endpoint, service *corev1.Service,
+func newTarget(t *testing.T, monitor *monitoringv1.ServiceMonitor, endpoint *monitoringv1.Endpoint, service *nativecorev1.Service,
 	address *discoveryv1.Endpoint, port int,
 ) target {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 )
 
 // stream is a source of numbered lines of which every one is known.
@@ -40,11 +40,8 @@ func printed(id string, count int, long bool) []string {
 
 // hash of lines in their order.
 func hash(lines []string) string {
-	sum := sha256.New()
-	for _, one := range lines {
-		fmt.Fprintln(sum, one)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:16]
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // compared is what Loki has of a stream.
@@ -250,7 +247,7 @@ func TestLogLinesSurviveAKillAndAWipe(t *testing.T) {
 }
 
 // restarted says why the pod's first container has not started once more and is ready.
-func (k *kube) restarted(t *testing.T, before corev1.Pod) error {
+func (k *kube) restarted(t *testing.T, before nativecorev1.Pod) error {
 	t.Helper()
 	now := k.pod(t, before.Namespace, before.Name)
 	if now.Status.ContainerStatuses[0].RestartCount <= before.Status.ContainerStatuses[0].RestartCount {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -101,7 +101,7 @@ func alertReachesSlackOnce(t *testing.T) {
 }
 
 // gossips says why a replica of Alertmanager is not one of so many.
-func gossips(t *testing.T, pod corev1.Pod, count int) error {
+func gossips(t *testing.T, pod nativecorev1.Pod, count int) error {
 	t.Helper()
 	var status struct {
 		Cluster struct {
@@ -119,7 +119,7 @@ func gossips(t *testing.T, pod corev1.Pod, count int) error {
 }
 
 // hasRule says why a Prometheus does not evaluate the alert, which does not fire yet.
-func hasRule(t *testing.T, pod corev1.Pod) error {
+func hasRule(t *testing.T, pod nativecorev1.Pod) error {
 	t.Helper()
 	var rules struct {
 		Data struct {
@@ -142,7 +142,7 @@ func hasRule(t *testing.T, pod corev1.Pod) error {
 }
 
 // firing is when the alert that a replica of Alertmanager has began.
-func firing(t *testing.T, pod corev1.Pod, namespace string) (time.Time, error) {
+func firing(t *testing.T, pod nativecorev1.Pod, namespace string) (time.Time, error) {
 	t.Helper()
 	var alerts []struct{ StartsAt time.Time }
 	filter := url.Values{"active": {"true"}, "filter": {`alertname="` + alertName + `"`, `namespace="` + namespace + `"`}}
@@ -254,7 +254,7 @@ func (s *slackReceiver) wait(t *testing.T, timeout time.Duration, namespace, tit
 }
 
 // sender is the pod that a message came from.
-func sender(pods []corev1.Pod, message slackMessage) string {
+func sender(pods []nativecorev1.Pod, message slackMessage) string {
 	host, _, _ := net.SplitHostPort(message.from)
 	for _, pod := range pods {
 		if pod.Status.PodIP == host {

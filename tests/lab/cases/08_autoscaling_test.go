@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // customMetricScales: a HorizontalPodAutoscaler gets requests per second of pods, by the rule that every stack has, and scales up and down.
@@ -75,11 +75,11 @@ func (k *kube) countRequests(t *testing.T, namespace, app string, perSecond int)
 				return
 			case <-ticker.C:
 			}
-			list, err := k.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + app})
+			list, err := k.typed.CoreV1().Pods(namespace).List(ctx, nativemetav1.ListOptions{LabelSelector: "app=" + app})
 			if err != nil {
 				continue // of interest is what the pods show
 			}
-			pods := slices.DeleteFunc(list.Items, func(pod corev1.Pod) bool { return ready(&pod) != nil })
+			pods := slices.DeleteFunc(list.Items, func(pod nativecorev1.Pod) bool { return ready(&pod) != nil })
 			for _, pod := range pods {
 				counted[pod.Name] += perSecond / len(pods)
 				_, _ = call(ctx, http.MethodPut, podURL(pod, probePort)+"/load/"+strconv.Itoa(counted[pod.Name]), nil, nil)
@@ -119,7 +119,7 @@ func (k *kube) autoscaler(t *testing.T, namespace, name string, most int32, perP
 	t.Helper()
 	least, atOnce := int32(1), int32(0)
 	_, err := k.typed.AutoscalingV2().HorizontalPodAutoscalers(namespace).Create(t.Context(), &autoscalingv2.HorizontalPodAutoscaler{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: nativemetav1.ObjectMeta{Name: name},
 		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name},
 			MinReplicas:    &least, MaxReplicas: most,
@@ -136,13 +136,13 @@ func (k *kube) autoscaler(t *testing.T, namespace, name string, most int32, perP
 				ScaleDown: &autoscalingv2.HPAScalingRules{StabilizationWindowSeconds: &atOnce},
 			},
 		},
-	}, metav1.CreateOptions{})
+	}, nativemetav1.CreateOptions{})
 	require.NoError(t, err, "making an autoscaler")
 }
 
 // scaledTo says why an autoscaler does not have a Deployment at so many ready pods.
 func (k *kube) scaledTo(ctx context.Context, namespace, name string, replicas int32) error {
-	scaler, err := k.typed.AutoscalingV2().HorizontalPodAutoscalers(namespace).Get(ctx, name, metav1.GetOptions{})
+	scaler, err := k.typed.AutoscalingV2().HorizontalPodAutoscalers(namespace).Get(ctx, name, nativemetav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("reading the autoscaler: %w", err)
 	}

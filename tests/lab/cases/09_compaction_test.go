@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -74,7 +74,7 @@ func compactorDownsamples(t *testing.T) {
 	require.Greater(t, after["thanos_compact_group_compactions_total"], before["thanos_compact_group_compactions_total"])
 
 	selected := fmt.Sprintf("(lab_archive{cluster=%q}[15d])", labels["cluster"])
-	query := promAPI{url: k.service(t, namespace, "thanos-query", 10902)}.with("partial_response", "false")
+	query := promAPI{url: k.service(t, "thanos-query", 10902)}.with("partial_response", "false")
 	for _, resolution := range []struct {
 		name  string
 		every time.Duration
@@ -106,7 +106,7 @@ const (
 )
 
 // compactions of the compactor so far, and failures. A counter is there as soon as there has been something to count.
-func compactions(t *testing.T, compactor corev1.Pod) map[string]float64 {
+func compactions(t *testing.T, compactor nativecorev1.Pod) map[string]float64 {
 	t.Helper()
 	found := map[string]float64{}
 	for _, name := range []string{"thanos_compact_group_compactions_total", "thanos_compact_group_compactions_failures_total"} {

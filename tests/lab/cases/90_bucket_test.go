@@ -79,14 +79,14 @@ func (s span) length() time.Duration { return time.Duration(s.To-s.From) * time.
 func (s span) last() time.Time { return time.UnixMilli(s.To - 1) }
 
 // spans are the time ranges that the blocks of one replica cover without a hole, from a level of compaction on. What a sidecar uploads has
-// the level 1.
-func spans(all []block, replica string, level int) []span {
+// the level 1. A block begins with its first sample, so what is shorter than a scrape interval is no hole.
+func spans(all []block, replica string, level int, interval time.Duration) []span {
 	var found []span
 	for _, one := range all {
 		if one.replica() != replica || one.Compaction.Level < level || one.Thanos.Downsample.Resolution > 0 {
 			continue
 		}
-		if n := len(found); n > 0 && one.MinTime <= found[n-1].To {
+		if n := len(found); n > 0 && one.MinTime <= found[n-1].To+interval.Milliseconds() {
 			found[n-1].To = max(found[n-1].To, one.MaxTime)
 		} else {
 			found = append(found, span{one.MinTime, one.MaxTime})
@@ -96,12 +96,12 @@ func spans(all []block, replica string, level int) []span {
 }
 
 // uploaded is the latest time range of some length that the blocks of all replicas cover.
-func uploaded(all []block, length time.Duration, replicas ...string) (span, error) {
+func uploaded(all []block, length, interval time.Duration, replicas ...string) (span, error) {
 	common := []span{{0, math.MaxInt64}}
 	for _, replica := range replicas {
 		var both []span
 		for _, a := range common {
-			for _, b := range spans(all, replica, 1) {
+			for _, b := range spans(all, replica, 1, interval) {
 				if from, to := max(a.From, b.From), min(a.To, b.To); from < to {
 					both = append(both, span{from, to})
 				}
@@ -147,14 +147,6 @@ func seriesName(labels map[string]string, without []string) string {
 		}
 	}
 	return strings.Join(parts, ",")
-}
-
-func byName(found []series, without []string) contents {
-	all := contents{}
-	for _, one := range found {
-		all[seriesName(one.Labels, without)] = one.Points
-	}
-	return all
 }
 
 // metricNames are the names of all metrics that have samples around a time.
@@ -233,7 +225,7 @@ func prometheusClaim(pod string) string { return "prometheus-k8s-db-" + pod }
 // storeOnly makes Thanos query ask the stores, and no sidecar.
 func (k *kube) storeOnly(t *testing.T, a promAPI) promAPI {
 	t.Helper()
-	content, err := call(t.Context(), http.MethodGet, k.service(t, namespace, "thanos-query", 10902)+"/api/v1/stores", nil, nil)
+	content, err := call(t.Context(), http.MethodGet, k.service(t, "thanos-query", 10902)+"/api/v1/stores", nil, nil)
 	require.NoError(t, err)
 	var answer struct {
 		Data map[string][]struct{ Name string }
@@ -263,8 +255,16 @@ func TestCompactionLeavesNoGap(t *testing.T) {
 			}
 			for cause, one := range both {
 				for _, replica := range prometheusReplicas() {
-					if found := spans(all, replica, level); !covers(found, one.Span) {
-						return fmt.Errorf("%s, %s: blocks from level %d on of %s are of %v", cause, one.Span, level, replica, found)
+					interval := scrapeInterval(t)
+					first := interval.Milliseconds()
+					parts := []span{{one.Span.From + first, one.Span.To}}
+					if replica == one.Replica {
+						parts = []span{{one.Span.From + first, one.Down.From}, {one.Down.To + first, one.Span.To}}
+					}
+					for _, part := range parts {
+						if found := spans(all, replica, level, interval); !covers(found, part) {
+							return fmt.Errorf("%s, %s: blocks from level %d on of %s are of %v", cause, part, level, replica, found)
+						}
 					}
 				}
 			}
@@ -365,7 +365,7 @@ func TestSamplesComeBackFromTheBucket(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if within, err = uploaded(all, length, replicas...); err != nil {
+		if within, err = uploaded(all, length, scrapeInterval(t), replicas...); err != nil {
 			return err
 		}
 		external = slices.Collect(maps.Keys(externalLabels(all, replicas[0])))

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativecorev1 "k8s.io/api/core/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -26,39 +26,39 @@ const probePort = 8080
 func (k *kube) testNamespace(t *testing.T, name string) string {
 	t.Helper()
 	api := k.typed.CoreV1().Namespaces()
-	made, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "lab-" + name + "-"}}, metav1.CreateOptions{})
+	made, err := api.Create(t.Context(), &nativecorev1.Namespace{ObjectMeta: nativemetav1.ObjectMeta{GenerateName: "lab-" + name + "-"}}, nativemetav1.CreateOptions{})
 	require.NoError(t, err, "making a namespace")
 	t.Cleanup(func() {
 		// Not the test's context: it is done when the cleanup runs.
-		assert.NoError(t, api.Delete(context.Background(), made.Name, metav1.DeleteOptions{}), "removing namespace %s", made.Name)
+		assert.NoError(t, api.Delete(context.Background(), made.Name, nativemetav1.DeleteOptions{}), "removing namespace %s", made.Name)
 	})
 	return made.Name
 }
 
 // probes runs pods of the probe, found by the label app=name, and waits until they are ready. POD in their arguments is the pod's name.
-func (k *kube) probes(t *testing.T, namespace, name string, replicas int32, arguments ...string) []corev1.Pod {
+func (k *kube) probes(t *testing.T, namespace, name string, replicas int32, arguments ...string) []nativecorev1.Pod {
 	t.Helper()
 	labels, grace, noToken := map[string]string{"app": name}, int64(1), false
-	container := corev1.Container{
-		Name: "probe", Image: probeImage, ImagePullPolicy: corev1.PullIfNotPresent, Command: append([]string{"/probe"}, arguments...),
-		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: probePort}},
-		Env: []corev1.EnvVar{{
-			Name: "POD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}},
+	container := nativecorev1.Container{
+		Name: "probe", Image: probeImage, ImagePullPolicy: nativecorev1.PullIfNotPresent, Command: append([]string{"/probe"}, arguments...),
+		Ports: []nativecorev1.ContainerPort{{Name: "http", ContainerPort: probePort}},
+		Env: []nativecorev1.EnvVar{{
+			Name: "POD", ValueFrom: &nativecorev1.EnvVarSource{FieldRef: &nativecorev1.ObjectFieldSelector{FieldPath: "metadata.name"}},
 		}},
 	}
 	_, err := k.typed.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: nativemetav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
-			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec: corev1.PodSpec{
-					Containers: []corev1.Container{container}, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &noToken,
-					Tolerations: []corev1.Toleration{{Key: "spotInstance", Value: "true", Effect: corev1.TaintEffectNoSchedule}},
+			Replicas: &replicas, Selector: &nativemetav1.LabelSelector{MatchLabels: labels},
+			Template: nativecorev1.PodTemplateSpec{
+				ObjectMeta: nativemetav1.ObjectMeta{Labels: labels},
+				Spec: nativecorev1.PodSpec{
+					Containers: []nativecorev1.Container{container}, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &noToken,
+					Tolerations: []nativecorev1.Toleration{{Key: "spotInstance", Value: "true", Effect: nativecorev1.TaintEffectNoSchedule}},
 				},
 			},
 		},
-	}, metav1.CreateOptions{})
+	}, nativemetav1.CreateOptions{})
 	require.NoError(t, err, "making deployment %s", name)
 	eventually(t, 2*time.Minute, "pods of "+name+" are ready", func() error {
 		return k.podsReady(t.Context(), namespace, "app="+name, int(replicas))
@@ -83,17 +83,17 @@ func (k *kube) custom(t *testing.T, resource, kind, namespace, name string, spec
 		Object: map[string]any{
 			"apiVersion": group.String(), "kind": kind, "metadata": map[string]any{"name": name}, "spec": spec,
 		},
-	}, metav1.CreateOptions{})
+	}, nativemetav1.CreateOptions{})
 	require.NoError(t, err, "making %s %s", kind, name)
 }
 
 // podURL is the base URL of a pod by its IP.
-func podURL(pod corev1.Pod, port int) string {
+func podURL(pod nativecorev1.Pod, port int) string {
 	return "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port))
 }
 
 // exposed sums the series of a metric that a pod exposes, and counts them.
-func exposed(ctx context.Context, pod corev1.Pod, port int, metric string) (sum float64, count int, err error) {
+func exposed(ctx context.Context, pod nativecorev1.Pod, port int, metric string) (sum float64, count int, err error) {
 	content, err := call(ctx, http.MethodGet, podURL(pod, port)+"/metrics", nil, nil)
 	if err != nil {
 		return 0, 0, err
@@ -114,8 +114,8 @@ func exposed(ctx context.Context, pod corev1.Pod, port int, metric string) (sum 
 }
 
 // containerLog is all that a container has printed since it started, as far as the kubelet still has it.
-func (k *kube) containerLog(ctx context.Context, pod corev1.Pod, container string) (string, error) {
-	content, err := k.typed.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container}).DoRaw(ctx)
+func (k *kube) containerLog(ctx context.Context, pod nativecorev1.Pod, container string) (string, error) {
+	content, err := k.typed.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &nativecorev1.PodLogOptions{Container: container}).DoRaw(ctx)
 	if err != nil {
 		return "", fmt.Errorf("reading the log of %s/%s: %w", pod.Name, container, err)
 	}
@@ -126,7 +126,7 @@ func (k *kube) containerLog(ctx context.Context, pod corev1.Pod, container strin
 func (k *kube) scaleStatefulSet(t *testing.T, name, selector string, replicas int) {
 	t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	_, err := k.typed.AppsV1().StatefulSets(namespace).Patch(t.Context(), name, "application/merge-patch+json", patch, metav1.PatchOptions{}, "scale")
+	_, err := k.typed.AppsV1().StatefulSets(namespace).Patch(t.Context(), name, "application/merge-patch+json", patch, nativemetav1.PatchOptions{}, "scale")
 	require.NoError(t, err, "scaling %s to %d", name, replicas)
 	eventually(t, 4*time.Minute, fmt.Sprintf("%s has %d ready pods", name, replicas), func() error {
 		return k.podsReady(t.Context(), namespace, selector, replicas)

@@ -236,6 +236,9 @@ func operatedBy(t *testing.T, c *cluster, objects []*unstructured.Unstructured) 
 		set.SetNamespace(object.GetNamespace())
 		prefix := map[string]string{"Prometheus": "prometheus-", "Alertmanager": "alertmanager-"}[object.GetKind()]
 		require.NoError(t, eventually(t.Context(), time.Minute, func(ctx context.Context) error {
+			if err := operator.ended(); err != nil {
+				return err
+			}
 			resource, err := c.resource(ctx, set)
 			if err != nil {
 				return err

@@ -124,16 +124,21 @@ func startAll(t *testing.T, c *cluster, workloads []workload) {
 	}
 	begun := time.Now()
 	assert.NoError(t, eventually(t.Context(), time.Minute, func(ctx context.Context) error {
-		var errs []error
+		var ended, errs []error
 		pods = slices.DeleteFunc(pods, func(p *pod) bool {
 			err := p.ready(ctx)
-			if err != nil {
+			if errors.Is(err, errEnded) {
+				ended = append(ended, fmt.Errorf("%s: %w", p.workload, err))
+			} else if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", p.workload, err))
 			} else {
 				t.Logf("%s is ready after %.1f s", p.workload, time.Since(begun).Seconds())
 			}
 			return err == nil
 		})
+		if len(ended) > 0 {
+			return errors.Join(ended...) // the others have had no time
+		}
 		return errors.Join(errs...)
 	}))
 }
