@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 )
@@ -35,6 +36,7 @@ type config struct {
 	Storage       storage      `json:"storage_config"`
 	ChunkStore    chunkStore   `json:"chunk_store_config"`
 	Ingester      ingester     `json:"ingester"`
+	Querier       querier      `json:"querier"`
 	Limits        limits       `json:"limits_config"`
 	QueryRange    queryRange   `json:"query_range"`
 	Ruler         ruler        `json:"ruler"`
@@ -135,6 +137,10 @@ type ingester struct {
 	MaxChunkAge         string `json:"max_chunk_age"`
 	AutoForgetUnhealthy bool   `json:"autoforget_unhealthy,omitempty"`
 	WAL                 wal    `json:"wal"`
+}
+
+type querier struct {
+	QueryIngestersWithin string `json:"query_ingesters_within"`
 }
 
 type wal struct {
@@ -238,7 +244,7 @@ func (p plan) config() config {
 			PathPrefix: dataDir, InstanceAddr: "${POD_IP}", ReplicationFactor: p.Replicas, Ring: ring{kvStore{"inmemory"}},
 		},
 		Schema:  schemaConfig{p.periods()},
-		Storage: p.storage(), ChunkStore: p.chunkStore(), Ingester: p.ingester(), Limits: p.limits(),
+		Storage: p.storage(), ChunkStore: p.chunkStore(), Ingester: p.ingester(), Querier: p.querier(), Limits: p.limits(),
 		QueryRange: queryRange{CacheResults: true, ResultsCache: resultsCache{cache{embeddedCache{Enabled: true, MaxSizeMB: p.share(40)}}}},
 		Ruler:      p.ruler(),
 		Analytics:  analytics{ReportingEnabled: false},
@@ -314,8 +320,9 @@ func (p plan) chunkStore() chunkStore {
 
 // ingester fills chunks as far as it can: what is paid for is their number. Lines may come late by half of the greatest age.
 func (p plan) ingester() ingester {
+	age, idle := p.chunkAge()
 	return ingester{
-		ChunkEncoding: p.ChunkEncoding, ChunkTargetSize: 1_572_864, ChunkIdlePeriod: "1h", MaxChunkAge: "2h",
+		ChunkEncoding: p.ChunkEncoding, ChunkTargetSize: 1_572_864, ChunkIdlePeriod: idle.String(), MaxChunkAge: age.String(),
 		// A replica that died would keep others, started anew, from becoming ready.
 		AutoForgetUnhealthy: p.Replicas > 1,
 		WAL: wal{
@@ -323,6 +330,12 @@ func (p plan) ingester() ingester {
 			ReplayMemoryCeiling: fmt.Sprintf("%dMB", p.memory()*3/4>>20),
 		},
 	}
+}
+
+// querier asks the ingesters for everything that they may still hold; an hour is for the flush to take place.
+func (p plan) querier() querier {
+	age, _ := p.chunkAge()
+	return querier{QueryIngestersWithin: (age + time.Hour).String()}
 }
 
 func (p plan) limits() limits {

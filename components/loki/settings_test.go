@@ -18,7 +18,7 @@ func TestDefaults(t *testing.T) {
 	given := loki.Settings{Schema: []loki.Period{dynamodb}}
 	want := loki.Settings{
 		Replicas: 1, Schema: []loki.Period{{From: "2024-01-01", Index: "dynamodb", Version: "v13"}},
-		StorageSize: "10Gi", StorageClass: "gp3", ChunkEncoding: "snappy",
+		StorageSize: "10Gi", StorageClass: "gp3", ChunkEncoding: "snappy", MaxChunkAge: "12h",
 		Resources: kube.Resources{CPU: "200m", Memory: "1Gi", MemoryLimit: "2Gi"},
 		Limits: loki.Limits{
 			IngestionRateMB: 20, IngestionBurstMB: 40, PerStreamRateMB: 10, MaxStreams: 10000, MaxLineSizeKB: 256, MaxQuerySeries: 2000,
@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 	full := loki.Settings{
 		Replicas: 3, Schema: []loki.Period{{From: "2024-01-01", Index: "tsdb", Version: "v12"}}, Version: "3.5.12", Retention: "31d",
 		MaxQueryLookback: "30d", StorageSize: "1Gi", StorageClass: "fast", Resources: kube.Resources{CPU: "1", Memory: "1Gi", MemoryLimit: "1Gi"},
-		RequireZones: true, ChunkEncoding: "gzip",
+		RequireZones: true, ChunkEncoding: "gzip", MaxChunkAge: "1h",
 		Limits: loki.Limits{IngestionRateMB: 1, IngestionBurstMB: 1, PerStreamRateMB: 1, MaxStreams: 1, MaxLineSizeKB: 1, MaxQuerySeries: 1},
 	}
 	assert.Equal(t, full, full.WithDefaults())
@@ -108,6 +108,9 @@ func TestValidate(t *testing.T) {
 			"resources", func(s *loki.Settings) { s.Resources.MemoryLimit = "1Mi" },
 			`resources.memoryLimit: must not be below the memory requested, 1Gi, got "1Mi"`,
 		},
+		{"young chunks", func(s *loki.Settings) { s.MaxChunkAge = "59m" }, `maxChunkAge: must be between 1h and 24h, got "59m"`},
+		{"old chunks", func(s *loki.Settings) { s.MaxChunkAge = "25h" }, `maxChunkAge: must be between 1h and 24h, got "25h"`},
+		{"ageless chunks", func(s *loki.Settings) { s.MaxChunkAge = "long" }, `maxChunkAge: must be a duration such as "24h" or "31d", got "long"`},
 		{"encoding", func(s *loki.Settings) { s.ChunkEncoding = "brotli" }, `chunkEncoding: must be one of snappy, gzip, zstd, got "brotli"`},
 		{
 			"limits", func(s *loki.Settings) {
