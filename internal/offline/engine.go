@@ -54,6 +54,7 @@ type Engine struct {
 	stack   auto.Stack
 	local   *auto.LocalWorkspace
 	proxy   *healthProxy
+	eks     *eksProvider
 	cloud   *double.Cloud
 }
 
@@ -122,10 +123,15 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("serving the doubles: %w", err)
 	}
-	if err = found.install(e.path("shims"), e.path("home", ".pulumi"), e.proxy.address()); err != nil {
+	if e.eks, err = listenForEKS(); err != nil {
 		return nil, err
 	}
-	return e, e.open(ctx, found, project, providers)
+	if err = found.install(e.path("shims")); err != nil {
+		return nil, err
+	}
+	environment := e.environment(providers + "," + e.eks.attachment())
+	e.eks.serve(found.provider(environment, e.proxy.address()))
+	return e, e.open(ctx, found, project, environment)
 }
 
 func (e *Engine) path(parts ...string) string {
@@ -133,7 +139,7 @@ func (e *Engine) path(parts ...string) string {
 }
 
 // open makes the workspace and the stack in it.
-func (e *Engine) open(ctx context.Context, found tools, project *workspace.Project, providers string) error {
+func (e *Engine) open(ctx context.Context, found tools, project *workspace.Project, environment []string) error {
 	if err := e.writeStack(""); err != nil {
 		return err
 	}
@@ -143,7 +149,7 @@ func (e *Engine) open(ctx context.Context, found tools, project *workspace.Proje
 		auto.Project(*project),
 		auto.Program(e.options.Program(e.config.keys())),
 		auto.SecretsProvider("passphrase"),
-		auto.Pulumi(command{path: found.cli, version: found.cliVersion, env: e.environment(providers)}),
+		auto.Pulumi(command{path: found.cli, version: found.cliVersion, env: environment}),
 	)
 	if err != nil {
 		return fmt.Errorf("making the workspace: %w", err)
@@ -348,6 +354,9 @@ func (e *Engine) run(operation string, start func(stream chan<- events.EngineEve
 	if failed.Messages[0] == "" {
 		failed.Messages = []string{err.Error()}
 	}
+	if err := e.eks.failure(); err != nil {
+		failed.Messages = append(failed.Messages, err.Error())
+	}
 	return result, failed
 }
 
@@ -390,6 +399,9 @@ func (e *Engine) export(ctx context.Context, more ...string) (*apitype.Deploymen
 func (e *Engine) Close() {
 	if e.proxy != nil {
 		e.proxy.close()
+	}
+	if e.eks != nil {
+		e.eks.close()
 	}
 	if e.cloud != nil && e.options.Cloud == nil {
 		e.cloud.Close()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,6 @@ type tools struct {
 	cliVersion semver.Version
 	node       string
 	eks        string // directory of the package @pulumi/eks
-	eksVersion string
 }
 
 // CheckTools says what is missing to run the engine with the tools in the directory bin ("" for "bin" in the working directory), and
@@ -45,7 +45,7 @@ func findTools(ctx context.Context, bin string) (tools, error) {
 	var found tools
 	var cliErr, eksErr error
 	found.cli, found.cliVersion, cliErr = findCLI(ctx, bin)
-	found.eks, found.eksVersion, eksErr = findEKS(bin)
+	found.eks, eksErr = findEKS(bin)
 	found.node, err = exec.LookPath("node")
 	if err != nil {
 		err = errors.New("node is not on PATH: install Node 20 or newer; the pulumi-eks provider runs on it")
@@ -84,40 +84,23 @@ func findCLI(ctx context.Context, bin string) (string, semver.Version, error) {
 	return path, version, nil
 }
 
-func findEKS(bin string) (dir, version string, err error) {
-	dir = filepath.Join(bin, "eks", "node_modules", "@pulumi", "eks")
-	manifest, err := os.ReadFile(filepath.Join(dir, "package.json")) //nolint:gosec // below the directory of tools
-	if err != nil {
-		return "", "", fmt.Errorf("the pulumi-eks provider is not in %s: `make tools` installs it", filepath.Join(bin, "eks"))
+func findEKS(bin string) (string, error) {
+	dir := filepath.Join(bin, "eks", "node_modules", "@pulumi", "eks")
+	if _, err := os.Stat(filepath.Join(dir, "cmd", "provider")); err != nil {
+		return "", fmt.Errorf("the pulumi-eks provider is not in %s: `make tools` installs it", filepath.Join(bin, "eks"))
 	}
-	var described struct {
-		Version string `json:"version"`
-	}
-	if err := json.Unmarshal(manifest, &described); err != nil || described.Version == "" {
-		return "", "", fmt.Errorf("reading the version of the pulumi-eks provider in %s: `make clean tools` installs it anew", dir)
-	}
-	return dir, described.Version, nil
+	return dir, nil
 }
 
-// install writes what stands first on PATH, and the plugin that the engine starts for pulumi-eks, into home. proxy is the address of the
-// loopback proxy.
-func (t tools) install(shims, pulumiHome, proxy string) error {
-	plugin := filepath.Join(pulumiHome, "plugins", "resource-eks-v"+t.eksVersion)
-	main := filepath.Join(shims, "eks.js")
+// install writes what stands first on PATH.
+func (t tools) install(shims string) error {
 	files := map[string]string{
 		// pulumi-eks asks both for their version, even in a preview, and uses neither.
 		filepath.Join(shims, "aws"):     answerOnly("aws", "--version", "aws-cli/2.30.0"),
 		filepath.Join(shims, "kubectl"): answerOnly("kubectl", "version", `{"clientVersion":{"gitVersion":"v1.36.0"}}`),
-		main:                            fmt.Sprintf("require(%s).main(process.argv.slice(2));\n", jsString(filepath.Join(t.eks, "cmd", "provider"))),
-		// HTTPS_PROXY is read by pulumi-eks only; gRPC reads the lower-case names, which are not set.
-		filepath.Join(plugin, "pulumi-resource-eks"): fmt.Sprintf(
-			"#!/bin/sh\nexport HTTPS_PROXY=http://%s NO_PROXY=%s no_grpc_proxy=%s\nexec %s %s \"$@\"\n",
-			proxy, loopback, loopback, shellString(t.node), shellString(main)),
 	}
-	for _, dir := range []string{shims, plugin} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the directory of shims: %w", err)
-		}
+	if err := os.MkdirAll(shims, 0o700); err != nil {
+		return fmt.Errorf("making the directory of shims: %w", err)
 	}
 	for path, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o700); err != nil { //nolint:gosec // they are executed
@@ -128,6 +111,19 @@ func (t tools) install(shims, pulumiHome, proxy string) error {
 }
 
 const loopback = "127.0.0.1,localhost"
+
+// provider is the command that runs pulumi-eks until its standard input ends, with what it asks of clusters sent to the loopback proxy.
+// environment is the CLI's.
+func (t tools) provider(environment []string, proxy string) *exec.Cmd {
+	script := fmt.Sprintf(`process.stdin.on("end", () => process.exit()).resume(); require(%s).main([])`,
+		jsString(filepath.Join(t.eks, "cmd", "provider")))
+	command := exec.Command(t.node, "--eval", script) //nolint:gosec,noctx // the tool that was looked up; it lives as long as its engine
+	// HTTPS_PROXY is read by pulumi-eks only; gRPC reads the lower-case names, which are not set.
+	command.Env = append(slices.Clone(environment), "HTTPS_PROXY=http://"+proxy, "NO_PROXY="+loopback, "no_grpc_proxy="+loopback)
+	// An interrupt at the terminal is for the CLI, which still needs it.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return command
+}
 
 // answerOnly is a shim that answers one argument and refuses all others.
 func answerOnly(name, argument, answer string) string {

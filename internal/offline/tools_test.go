@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,8 +33,7 @@ func TestFindTools(t *testing.T) {
 
 	executable(t, filepath.Join(onPath, "node"), "")
 	executable(t, filepath.Join(onPath, "pulumi"), "echo v3.100.0\n")
-	require.NoError(t, os.MkdirAll(filepath.Join(bin, "eks/node_modules/@pulumi/eks"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "eks/node_modules/@pulumi/eks/package.json"), []byte(`{"version": "2.8.1"}`), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(bin, "eks/node_modules/@pulumi/eks/cmd/provider"), 0o755))
 	_, err = findTools(context.Background(), bin)
 	require.EqualError(t, err, filepath.Join(onPath, "pulumi")+
 		" is version 3.100.0, needed is 3.246.0 or newer: remove it, and `make bin/pulumi` builds it")
@@ -43,7 +43,7 @@ func TestFindTools(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, tools{
 		cli: filepath.Join(onPath, "pulumi"), cliVersion: semver.MustParse("3.300.0"), node: filepath.Join(onPath, "node"),
-		eks: filepath.Join(bin, "eks/node_modules/@pulumi/eks"), eksVersion: "2.8.1",
+		eks: filepath.Join(bin, "eks/node_modules/@pulumi/eks"),
 	}, found)
 
 	// Ours comes first.
@@ -57,9 +57,9 @@ func TestShims(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "it's a dir")
 	node := filepath.Join(dir, "node")
-	executable(t, node, `echo "$1 $2 $HTTPS_PROXY $no_grpc_proxy"`)
-	found := tools{node: node, eks: "/eks", eksVersion: "2.8.1"}
-	require.NoError(t, found.install(filepath.Join(dir, "shims"), filepath.Join(dir, "home"), "127.0.0.1:1"))
+	executable(t, node, `echo "$1 $2 $A $HTTPS_PROXY $no_grpc_proxy"`)
+	found := tools{node: node, eks: "/eks"}
+	require.NoError(t, found.install(filepath.Join(dir, "shims")))
 
 	run := func(path string, args ...string) (string, error) {
 		output, err := exec.CommandContext(t.Context(), path, args...).Output()
@@ -75,12 +75,28 @@ func TestShims(t *testing.T) {
 		_, err = run(filepath.Join(dir, "shims", shim), args...)
 		require.Error(t, err, shim)
 	}
-	plugin, err := run(filepath.Join(dir, "home/plugins/resource-eks-v2.8.1/pulumi-resource-eks"), "127.0.0.1:5")
+	provider, err := found.provider([]string{"A=1"}, "127.0.0.1:1").Output()
 	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(dir, "shims/eks.js")+" 127.0.0.1:5 http://127.0.0.1:1 127.0.0.1,localhost\n", plugin)
-	script, err := os.ReadFile(filepath.Join(dir, "shims/eks.js"))
+	assert.Contains(t, string(provider), "--eval process.stdin.on(")
+	assert.Contains(t, string(provider), " 1 http://127.0.0.1:1 127.0.0.1,localhost\n")
+}
+
+// A provider that does not start is named as the reason.
+func TestProviderThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	broken := filepath.Join(t.TempDir(), "node")
+	executable(t, broken, "echo no such module >&2; exit 1\n")
+	eks, err := listenForEKS()
 	require.NoError(t, err)
-	assert.Equal(t, "require(\"/eks/cmd/provider\").main(process.argv.slice(2));\n", string(script))
+	eks.serve(tools{node: broken}.provider(nil, "127.0.0.1:1"))
+	defer eks.close()
+	require.NoError(t, eks.failure())
+	engine, err := net.Dial("tcp", eks.listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, engine)
+	require.NoError(t, err, "closed, since there is nobody to answer")
+	require.ErrorContains(t, eks.failure(), "starting the pulumi-eks provider: it ended before it listened")
+	assert.ErrorContains(t, eks.failure(), "no such module")
 }
 
 func TestCommandPassesNoEnvironmentOn(t *testing.T) {
