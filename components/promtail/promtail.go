@@ -49,8 +49,9 @@ func New(ctx *pulumi.Context, name string, args *collector.Args, opts ...pulumi.
 		return collector.Program{
 			Labels: Labels(), Image: versions.Promtail.Image(), Args: []string{"-config.file=" + configDir + "/" + configFile},
 			Config: string(config), ConfigDir: configDir, ConfigFile: configFile,
-			// Ready is who has found logs. For being alive there is no path of its own.
-			Port: HTTPPort, Ready: "/ready", Live: "/metrics",
+			// Ready is who has found logs. For being alive there is no path of its own; of longer pages the kubelet hangs up in the middle, and
+			// Promtail complains.
+			Port: HTTPPort, Ready: "/ready", Live: "/static/",
 		}, failed
 	}, pulumi.Parent(component))
 	if err != nil {

@@ -118,7 +118,7 @@ func TestDaemonSet(t *testing.T) {
 			"initialDelaySeconds": 10.0, "periodSeconds": 10.0, "failureThreshold": 5.0,
 		},
 		"livenessProbe": map[string]any{
-			"httpGet":             map[string]any{"path": "/metrics", "port": "http-metrics"},
+			"httpGet":             map[string]any{"path": "/static/", "port": "http-metrics"},
 			"initialDelaySeconds": 30.0, "periodSeconds": 60.0, "timeoutSeconds": 10.0, "failureThreshold": 5.0,
 		},
 		"volumeMounts": []any{
