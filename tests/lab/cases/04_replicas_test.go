@@ -27,6 +27,9 @@ type outage struct {
 
 const outagesFile = "outages.json"
 
+// dedupRange is how many scrape intervals a range must have for a point in each, though a replica fails.
+const dedupRange = 8
+
 // outages that tests have caused and whose samples are still there, by what the cause was.
 func outages(t *testing.T) map[string]outage {
 	t.Helper()
@@ -152,9 +155,10 @@ func (k *kube) away(t *testing.T, replica string, duration time.Duration, end fu
 // checkNoGap looks at `up` of every target but the replica's own pod over an outage. A plain `up` would hide a gap, as it is valid for five
 // minutes; a range selector shows the samples that there are.
 //
-// Between the two replicas there must be a sample in every interval. What Thanos makes of them is coarser: it stays with one replica until
-// that is two intervals late, takes the other's next sample, and counts twice the distance of the last two. So it leaves some points empty
-// of a range of two intervals, which is printed, but none of one of four, the least that rate() is used with (Grafana's $__rate_interval).
+// Between the two replicas there must be a sample in every interval. What Thanos makes of them is coarser: it leaves a replica when that is
+// two intervals late, takes the other's next sample, at most three intervals after the last, and then holds what is left of the first,
+// which may be the other's next chunk, to twice that distance. So its samples are at most seven intervals apart: empty points of ranges
+// of two and four intervals are printed, and of eight there must be none.
 func checkNoGap(t *testing.T, api promAPI, o outage, interval time.Duration) {
 	t.Helper()
 	// What other tests run comes and goes.
@@ -192,7 +196,8 @@ func checkNoGap(t *testing.T, api promAPI, o outage, interval time.Duration) {
 	figure(t, "as Thanos gives them: neighbouring samples are %s to %s apart, %.0f to %.0f %% of what one replica takes", shortest, longest,
 		100*fewest, 100*most)
 	assert.Less(t, most, 1.5, "samples of both replicas for each of one")
-	for _, width := range []time.Duration{2 * interval, 4 * interval} {
+	assert.LessOrEqual(t, longest, 15*interval/2, "de-duplication leaves out more than its penalty explains")
+	for _, width := range []time.Duration{2 * interval, 4 * interval, dedupRange * interval} {
 		checkCounts(t, api, selector, o, interval, width)
 	}
 }
@@ -230,7 +235,7 @@ func checkCounts(t *testing.T, api promAPI, selector string, o outage, interval,
 		empty, points, doubled, o.Replica, missing)
 	assert.Positive(t, missing, "%s alone has no gap either: it was never away", o.Replica)
 	assert.Zero(t, doubled, "doubled samples in %s", promql)
-	if width >= 4*interval {
+	if width >= dedupRange*interval {
 		assert.Zero(t, empty, "empty points of %s", promql)
 	}
 }

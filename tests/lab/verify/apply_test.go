@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -55,7 +55,7 @@ func (c *cluster) apply(ctx context.Context, object *unstructured.Unstructured) 
 		return nil, fmt.Errorf("encoding: %w", err)
 	}
 	force := true
-	options := metav1.PatchOptions{FieldManager: "pulumi-kubernetes", Force: &force, FieldValidation: metav1.FieldValidationStrict}
+	options := nativemetav1.PatchOptions{FieldManager: "pulumi-kubernetes", Force: &force, FieldValidation: nativemetav1.FieldValidationStrict}
 	applied, err := resource.Patch(ctx, object.GetName(), types.ApplyPatchType, data, options)
 	if err != nil {
 		return nil, fmt.Errorf("applying: %w", err)
@@ -103,8 +103,8 @@ func takenForGranted(t *testing.T, c *cluster, objects []*unstructured.Unstructu
 		}
 	}
 	for name := range missing {
-		class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "kubernetes.io/no-provisioner"}
-		_, err := c.client.StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
+		class := &storagev1.StorageClass{ObjectMeta: nativemetav1.ObjectMeta{Name: name}, Provisioner: "kubernetes.io/no-provisioner"}
+		_, err := c.client.StorageV1().StorageClasses().Create(t.Context(), class, nativemetav1.CreateOptions{})
 		require.NoError(t, err)
 	}
 }
@@ -128,7 +128,7 @@ func (c *cluster) established(ctx context.Context, definition *unstructured.Unst
 	if err != nil {
 		return err
 	}
-	current, err := resource.Get(ctx, definition.GetName(), metav1.GetOptions{})
+	current, err := resource.Get(ctx, definition.GetName(), nativemetav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("reading it back: %w", err)
 	}
@@ -146,7 +146,7 @@ func applyAgain(t *testing.T, c *cluster, objects []*unstructured.Unstructured) 
 	for _, object := range objects {
 		resource, err := c.resource(t.Context(), object)
 		require.NoError(t, err)
-		before, err := resource.Get(t.Context(), object.GetName(), metav1.GetOptions{})
+		before, err := resource.Get(t.Context(), object.GetName(), nativemetav1.GetOptions{})
 		require.NoError(t, err, id(object))
 		after, err := c.apply(t.Context(), object)
 		require.NoError(t, err, id(object))
@@ -157,8 +157,8 @@ func applyAgain(t *testing.T, c *cluster, objects []*unstructured.Unstructured) 
 // workload is a kind of object that pods are made of.
 type workload struct {
 	kind, namespace, name string
-	ip                    string                 // of its pod
-	template              corev1.PodTemplateSpec // claims stand in it as volumes
+	ip                    string                       // of its pod
+	template              nativecorev1.PodTemplateSpec // claims stand in it as volumes
 }
 
 func (w workload) String() string { return w.kind + " " + w.namespace + "/" + w.name }
@@ -185,8 +185,8 @@ func workloadsOf(t *testing.T, objects []*unstructured.Unstructured) []workload 
 		require.NoError(t, err, w)
 		for _, claim := range claims {
 			name, _, _ := unstructured.NestedString(claim.(map[string]any), "metadata", "name")
-			w.template.Spec.Volumes = append(w.template.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name + "-" + w.name + "-0"},
+			w.template.Spec.Volumes = append(w.template.Spec.Volumes, nativecorev1.Volume{Name: name, VolumeSource: nativecorev1.VolumeSource{
+				PersistentVolumeClaim: &nativecorev1.PersistentVolumeClaimVolumeSource{ClaimName: name + "-" + w.name + "-0"},
 			}})
 		}
 		found = append(found, w)
@@ -202,7 +202,7 @@ func (c *cluster) resolve(t *testing.T, objects []*unstructured.Unstructured, wo
 		if object.GetKind() != "Service" {
 			continue
 		}
-		var described corev1.Service
+		var described nativecorev1.Service
 		require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &described), id(object))
 		selector := labels.SelectorFromSet(described.Spec.Selector)
 		for _, w := range workloads {
@@ -243,7 +243,7 @@ func operatedBy(t *testing.T, c *cluster, objects []*unstructured.Unstructured) 
 			if err != nil {
 				return err
 			}
-			current, err := resource.Get(ctx, prefix+object.GetName(), metav1.GetOptions{})
+			current, err := resource.Get(ctx, prefix+object.GetName(), nativemetav1.GetOptions{})
 			if err != nil {
 				return fmt.Errorf("what the operator makes of it: %w; it said:\n%s", err, operator.tail())
 			}
@@ -267,7 +267,7 @@ func admitAll(t *testing.T, c *cluster, workloads []workload) int {
 	// The judge is there: what restricted namespaces must not have, they do not get.
 	refusing := 0
 	for namespace := range namespaces {
-		current, err := c.client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+		current, err := c.client.CoreV1().Namespaces().Get(t.Context(), namespace, nativemetav1.GetOptions{})
 		require.NoError(t, err)
 		level := current.Labels["pod-security.kubernetes.io/enforce"]
 		assert.Contains(t, []string{"restricted", "privileged"}, level, "namespace %s", namespace)
@@ -292,12 +292,12 @@ func (c *cluster) admit(ctx context.Context, w workload) error {
 	if err != nil {
 		return fmt.Errorf("encoding the pod: %w", err)
 	}
-	pod := &corev1.Pod{}
+	pod := &nativecorev1.Pod{}
 	if err := json.Unmarshal(template, pod); err != nil {
 		return fmt.Errorf("encoding the pod: %w", err)
 	}
 	pod.Name, pod.Namespace = w.name+"-0", w.namespace
-	options := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
+	options := nativemetav1.CreateOptions{DryRun: []string{nativemetav1.DryRunAll}, FieldValidation: nativemetav1.FieldValidationStrict}
 	if _, err := c.client.CoreV1().Pods(w.namespace).Create(ctx, pod, options); err != nil {
 		return fmt.Errorf("creating a pod: %w", err)
 	}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	authv1 "k8s.io/api/authentication/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -131,7 +131,7 @@ func startCluster(t *testing.T) *cluster {
 		if _, err := c.client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
 			return fmt.Errorf("the API server: %w", err)
 		}
-		_, err := c.client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		_, err := c.client.CoreV1().Namespaces().Get(ctx, nativemetav1.NamespaceSystem, nativemetav1.GetOptions{})
 		return err //nolint:wrapcheck // says itself what it is
 	}))
 	return c
@@ -171,7 +171,7 @@ func selfSigned(t *testing.T, certificate, key, address string) {
 func (c *cluster) credentials(ctx context.Context, dir, namespace, account string) error {
 	lifetime := int64(3600)
 	request := &authv1.TokenRequest{Spec: authv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
-	granted, err := c.client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, request, metav1.CreateOptions{})
+	granted, err := c.client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, request, nativemetav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("requesting a token: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -257,7 +257,7 @@ func rightsSuffice(t *testing.T, c *cluster) int {
 		}
 	}
 	assert.Empty(t, slices.Sorted(maps.Keys(refused)))
-	events, err := c.client.EventsV1().Events("").List(t.Context(), metav1.ListOptions{})
+	events, err := c.client.EventsV1().Events("").List(t.Context(), nativemetav1.ListOptions{})
 	require.NoError(t, err)
 	for _, event := range events.Items {
 		if strings.HasPrefix(event.Regarding.APIVersion, "monitoring.coreos.com/") {

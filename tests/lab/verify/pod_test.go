@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -20,9 +21,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
+	nativecorev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kansoku/kansoku/components/versions"
@@ -127,11 +128,12 @@ func startAll(t *testing.T, c *cluster, workloads []workload) {
 		var ended, errs []error
 		pods = slices.DeleteFunc(pods, func(p *pod) bool {
 			err := p.ready(ctx)
-			if errors.Is(err, errEnded) {
+			switch {
+			case errors.Is(err, errEnded):
 				ended = append(ended, fmt.Errorf("%s: %w", p.workload, err))
-			} else if err != nil {
+			case err != nil:
 				errs = append(errs, fmt.Errorf("%s: %w", p.workload, err))
-			} else {
+			default:
 				t.Logf("%s is ready after %.1f s", p.workload, time.Since(begun).Seconds())
 			}
 			return err == nil
@@ -167,7 +169,7 @@ func (p *pod) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	volumes := map[string]corev1.VolumeSource{}
+	volumes := map[string]nativecorev1.VolumeSource{}
 	for _, volume := range p.template.Spec.Volumes {
 		volumes[volume.Name] = volume.VolumeSource
 	}
@@ -208,7 +210,7 @@ func (p *pod) prepare(ctx context.Context) error {
 }
 
 // files are a volume's files by their paths in it.
-func (p *pod) files(ctx context.Context, source corev1.VolumeSource) (map[string]string, error) {
+func (p *pod) files(ctx context.Context, source nativecorev1.VolumeSource) (map[string]string, error) {
 	switch {
 	case source.ConfigMap != nil:
 		return p.configMap(ctx, source.ConfigMap.Name, source.ConfigMap.Optional, source.ConfigMap.Items)
@@ -230,9 +232,7 @@ func (p *pod) files(ctx context.Context, source corev1.VolumeSource) (map[string
 			if err != nil {
 				return nil, err
 			}
-			for path, content := range files {
-				all[path] = content
-			}
+			maps.Copy(all, files)
 		}
 		return all, nil
 	case source.EmptyDir != nil, source.PersistentVolumeClaim != nil, source.HostPath != nil:
@@ -241,8 +241,8 @@ func (p *pod) files(ctx context.Context, source corev1.VolumeSource) (map[string
 	return nil, fmt.Errorf("a volume that is not known here: %v", source)
 }
 
-func (p *pod) configMap(ctx context.Context, name string, optional *bool, items []corev1.KeyToPath) (map[string]string, error) {
-	object, err := p.c.client.CoreV1().ConfigMaps(p.namespace).Get(ctx, name, metav1.GetOptions{})
+func (p *pod) configMap(ctx context.Context, name string, optional *bool, items []nativecorev1.KeyToPath) (map[string]string, error) {
+	object, err := p.c.client.CoreV1().ConfigMaps(p.namespace).Get(ctx, name, nativemetav1.GetOptions{})
 	if apierrors.IsNotFound(err) && optional != nil && *optional {
 		return nil, nil
 	}
@@ -252,8 +252,8 @@ func (p *pod) configMap(ctx context.Context, name string, optional *bool, items 
 	return p.chosen(object.Data, items)
 }
 
-func (p *pod) secret(ctx context.Context, name string, optional *bool, items []corev1.KeyToPath) (map[string]string, error) {
-	object, err := p.c.client.CoreV1().Secrets(p.namespace).Get(ctx, name, metav1.GetOptions{})
+func (p *pod) secret(ctx context.Context, name string, optional *bool, items []nativecorev1.KeyToPath) (map[string]string, error) {
+	object, err := p.c.client.CoreV1().Secrets(p.namespace).Get(ctx, name, nativemetav1.GetOptions{})
 	if apierrors.IsNotFound(err) && optional != nil && *optional {
 		return nil, nil
 	}
@@ -268,12 +268,12 @@ func (p *pod) secret(ctx context.Context, name string, optional *bool, items []c
 }
 
 // chosen are the items of an object's data, as they are for a process outside of a pod.
-func (p *pod) chosen(data map[string]string, items []corev1.KeyToPath) (map[string]string, error) {
+func (p *pod) chosen(data map[string]string, items []nativecorev1.KeyToPath) (map[string]string, error) {
 	files := map[string]string{}
 	for key, content := range data {
 		path := key
 		if len(items) > 0 {
-			i := slices.IndexFunc(items, func(item corev1.KeyToPath) bool { return item.Key == key })
+			i := slices.IndexFunc(items, func(item nativecorev1.KeyToPath) bool { return item.Key == key })
 			if i < 0 {
 				continue
 			}
@@ -409,7 +409,7 @@ func (p *pod) stop() {
 }
 
 // command is what a container's process is started with.
-func (p *pod) command(t *testing.T, container corev1.Container) (binary string, env, args []string, err error) {
+func (p *pod) command(t *testing.T, container nativecorev1.Container) (binary string, env, args []string, err error) {
 	t.Helper()
 	how, ok := starterOf(container.Image)
 	if !ok {
@@ -440,7 +440,7 @@ func (p *pod) command(t *testing.T, container corev1.Container) (binary string, 
 	return program(t, how.binary), env, args, nil
 }
 
-func (p *pod) value(ctx context.Context, variable corev1.EnvVar) (string, error) {
+func (p *pod) value(ctx context.Context, variable nativecorev1.EnvVar) (string, error) {
 	from := variable.ValueFrom
 	switch {
 	case from == nil:
@@ -467,7 +467,7 @@ func (p *pod) value(ctx context.Context, variable corev1.EnvVar) (string, error)
 // probing speaks to processes on the loopback network, whose certificates they sign themselves.
 var probing = &http.Client{
 	Timeout:   2 * time.Second,
-	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
+	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 }
 
 // ready is nil once every container's probe succeeds; one without a probe has to run.
@@ -491,13 +491,13 @@ func (p *pod) ready(ctx context.Context) error {
 	return nil
 }
 
-func (p *pod) probe(ctx context.Context, container corev1.Container, get *corev1.HTTPGetAction) error {
+func (p *pod) probe(ctx context.Context, container nativecorev1.Container, get *nativecorev1.HTTPGetAction) error {
 	if get == nil {
 		return fmt.Errorf("%w: a probe that is not HTTP", errors.ErrUnsupported)
 	}
 	port := get.Port.String()
 	if get.Port.Type == intstr.String {
-		i := slices.IndexFunc(container.Ports, func(one corev1.ContainerPort) bool { return one.Name == port })
+		i := slices.IndexFunc(container.Ports, func(one nativecorev1.ContainerPort) bool { return one.Name == port })
 		if i < 0 {
 			return fmt.Errorf("the probe's port %q is none of the container's", port)
 		}
