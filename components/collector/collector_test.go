@@ -19,7 +19,7 @@ func TestDefaults(t *testing.T) {
 	}}
 	full := s.WithDefaults()
 	assert.Equal(t, collector.Settings{
-		Kind: collector.Promtail, Resources: kube.Resources{CPU: "50m", Memory: "128Mi", MemoryLimit: "256Mi"},
+		Kind: collector.Promtail, Resources: kube.Resources{CPU: "50m", Memory: "64Mi", MemoryLimit: "256Mi"},
 		Pipelines: []collector.Pipeline{
 			{
 				App: "web", Multiline: collector.Multiline{FirstLine: "^x", MaxWait: "3s", MaxLines: 128},

@@ -35,8 +35,8 @@ type Settings struct {
 	Pipelines []Pipeline `pulumi:"pipelines,optional"`
 	// NoJournal leaves out the nodes' journal (kubelet and containerd). Default: it is read.
 	NoJournal bool `pulumi:"noJournal,optional"`
-	// Resources of each node's pod. Default: 50m CPU, 128Mi memory, limit 256Mi for Promtail; 100m, 256Mi, limit 512Mi for Alloy (estimates,
-	// not measured).
+	// Resources of each node's pod. Default: 50m CPU, 64Mi memory, limit 256Mi for Promtail (0.03 cores and 42Mi in the lab); 100m, 256Mi,
+	// limit 512Mi for Alloy (an estimate, not measured).
 	Resources kube.Resources `pulumi:"resources,optional"`
 }
 
@@ -114,7 +114,7 @@ func (s Settings) WithDefaults() Settings {
 	if s.Kind == "" {
 		s.Kind = Promtail
 	}
-	resources := kube.Resources{CPU: "50m", Memory: "128Mi", MemoryLimit: "256Mi"}
+	resources := kube.Resources{CPU: "50m", Memory: "64Mi", MemoryLimit: "256Mi"}
 	if s.Kind == Alloy {
 		resources = kube.Resources{CPU: "100m", Memory: "256Mi", MemoryLimit: "512Mi"}
 	}

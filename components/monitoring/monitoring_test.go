@@ -283,7 +283,7 @@ func TestRequests(t *testing.T) {
 	requests := a.WithDefaults().Requests()
 	require.Len(t, requests, pods)
 	require.Contains(t, requests, monitoring.Request{Key: "prometheus", Replicas: 2, MilliCPU: 250 + 20 + 10, MemoryMiB: 1024 + 128 + 50})
-	require.Contains(t, requests, monitoring.Request{Key: "node-exporter", MilliCPU: 50, MemoryMiB: 64})
+	require.Contains(t, requests, monitoring.Request{Key: "node-exporter", MilliCPU: 10, MemoryMiB: 32})
 	require.True(t, requests[len(requests)-1].OnDemand)
 }
 

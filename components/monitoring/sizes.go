@@ -14,8 +14,8 @@ import (
 	"github.com/kansoku/kansoku/components/thanos"
 )
 
-// The sizes of a stack, by the load that it is meant for. The numbers are estimates from what the projects themselves say; none has been
-// measured yet.
+// The sizes of a stack, by the load that it is meant for. The lab has measured some of Small's numbers, where it says so; all
+// others are estimates from what the projects themselves say.
 const (
 	// Small: some 10 nodes, 200,000 series, 10 GB of logs a day.
 	Small = "small"

@@ -106,7 +106,7 @@ func TestDeployment(t *testing.T) {
 			"livenessProbe":  map[string]any{"httpGet": healthz, "periodSeconds": 10.0, "failureThreshold": 6.0},
 			"readinessProbe": map[string]any{"httpGet": healthz, "periodSeconds": 5.0},
 			"resources": map[string]any{
-				"requests": map[string]any{"cpu": "100m", "memory": "100Mi"}, "limits": map[string]any{"memory": "200Mi"},
+				"requests": map[string]any{"cpu": "30m", "memory": "64Mi"}, "limits": map[string]any{"memory": "200Mi"},
 			},
 			"securityContext": map[string]any{
 				"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []any{"ALL"}},

@@ -44,7 +44,8 @@ type Settings struct {
 	// BlockDuration is what one uploaded block holds, and what is lost with a volume; 1m to 2h, and 2h must be a multiple of it, because
 	// Thanos' compactor joins blocks within windows of 2h. Anything below 2h is for tests. Default: 2h.
 	BlockDuration string `pulumi:"blockDuration,optional"`
-	// Resources of Prometheus. Default: 250m CPU, 1Gi memory, limit 2Gi (an estimate for some 200,000 series, not measured).
+	// Resources of Prometheus. Default: 250m CPU, 1Gi memory, limit 2Gi (for some 200,000 series: 56,000
+	// took 314Mi and 0.09 cores in the lab, at 15s).
 	Resources kube.Resources `pulumi:"resources,optional"`
 	// SidecarResources of the Thanos sidecar. Default: 20m CPU, 128Mi memory, limit 512Mi (an estimate; a long query goes through it).
 	SidecarResources kube.Resources `pulumi:"sidecarResources,optional"`

@@ -108,7 +108,7 @@ func TestDaemonSet(t *testing.T) {
 		"env":   []any{map[string]any{"name": "HOSTNAME", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "spec.nodeName"}}}},
 		"ports": []any{map[string]any{"name": "http-metrics", "containerPort": 3101.0}},
 		"resources": map[string]any{
-			"requests": map[string]any{"cpu": "50m", "memory": "128Mi"}, "limits": map[string]any{"memory": "256Mi"},
+			"requests": map[string]any{"cpu": "50m", "memory": "64Mi"}, "limits": map[string]any{"memory": "256Mi"},
 		},
 		"securityContext": map[string]any{
 			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []any{"ALL"}},

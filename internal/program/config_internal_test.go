@@ -208,11 +208,11 @@ func TestRefusals(t *testing.T) {
 		},
 		"a pod larger than a node": {
 			settings{"kansoku:monitoring": `{"prometheus": {"resources": {"cpu": "3", "memory": "1Gi"}}}`},
-			[]string{`kansoku:nodes.spot.instanceTypes: must be larger: a pod of prometheus asks for 3030m CPU and 1202 MiB, and the smallest type has 1630m CPU and 6908 MiB left, got ["m7i.large"`},
+			[]string{`kansoku:nodes.spot.instanceTypes: must be larger: a pod of prometheus asks for 3030m CPU and 1202 MiB, and the smallest type has 1670m CPU and 6940 MiB left, got ["m7i.large"`},
 		},
 		"more than two zones can carry": {
 			settings{"kansoku:monitoring": `{"size": "medium", "prometheus": {"replicas": 8, "resources": {"cpu": "1", "memory": "6Gi"}}}`},
-			[]string{`kansoku:nodes.spot.maxSize: must be larger: all pods ask for `, `and 6 nodes, which are the most with one zone lost, have 9780m CPU and 41448 MiB, got 3`},
+			[]string{`kansoku:nodes.spot.maxSize: must be larger: all pods ask for `, `and 6 nodes, which are the most with one zone lost, have 10020m CPU and 41640 MiB, got 3`},
 		},
 		"a bucket that forgets before Thanos does": {
 			settings{"kansoku:blocks": `{"expireDays": 30}`},

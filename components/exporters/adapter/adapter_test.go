@@ -153,7 +153,7 @@ func TestDeployment(t *testing.T) {
 		},
 		"startupProbe": probe("/livez", 10, 18), "livenessProbe": probe("/livez", 5, 5), "readinessProbe": probe("/readyz", 5, 5),
 		"resources": map[string]any{
-			"requests": map[string]any{"cpu": "100m", "memory": "180Mi"}, "limits": map[string]any{"memory": "256Mi"},
+			"requests": map[string]any{"cpu": "20m", "memory": "64Mi"}, "limits": map[string]any{"memory": "256Mi"},
 		},
 		"securityContext": map[string]any{
 			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []any{"ALL"}},

@@ -38,7 +38,7 @@ type Settings struct {
 	// Window over which default rules and CPU are averaged, as a Prometheus duration: 1m to 1h, and at least four times the scrape interval,
 	// so that a missed scrape leaves a rate. Default: 2m.
 	Window string `pulumi:"window,optional"`
-	// Resources of each replica. Default: 100m CPU, 180Mi memory, limit 256Mi (kube-prometheus' requests; the limit is an estimate).
+	// Resources of each replica. Default: 20m CPU, 64Mi memory, limit 256Mi (0.011 cores and 30Mi in the lab).
 	Resources kube.Resources `pulumi:"resources,optional"`
 	// RequireZones keeps a replica Pending rather than having two more in one zone than in another. Default: spread as far as it goes.
 	RequireZones bool `pulumi:"requireZones,optional"`
@@ -85,7 +85,7 @@ func (s Settings) WithDefaults() Settings {
 	if s.Window == "" {
 		s.Window = "2m"
 	}
-	s.Resources = s.Resources.Or(kube.Resources{CPU: "100m", Memory: "180Mi", MemoryLimit: "256Mi"})
+	s.Resources = s.Resources.Or(kube.Resources{CPU: "20m", Memory: "64Mi", MemoryLimit: "256Mi"})
 	return s
 }
 

@@ -14,7 +14,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	defaults := adapter.Settings{}.WithDefaults()
 	assert.Equal(t, adapter.Settings{
-		Replicas: 2, Window: "2m", Resources: kube.Resources{CPU: "100m", Memory: "180Mi", MemoryLimit: "256Mi"},
+		Replicas: 2, Window: "2m", Resources: kube.Resources{CPU: "20m", Memory: "64Mi", MemoryLimit: "256Mi"},
 	}, defaults)
 	assert.Equal(t, defaults, defaults.WithDefaults())
 	require.NoError(t, defaults.Validate())

@@ -49,13 +49,13 @@ const (
 
 // Settings are what a stack may say about the node exporter.
 type Settings struct {
-	// Resources of each pod. Default: 50m CPU, 64Mi memory, limit 180Mi (kube-prometheus' limit; it was seen to take some 25Mi).
+	// Resources of each pod. Default: 10m CPU, 32Mi memory, limit 128Mi (0.005 cores and 9Mi in the lab; more on nodes with many devices).
 	Resources kube.Resources `pulumi:"resources,optional"`
 }
 
 // WithDefaults fills what is not set.
 func (s Settings) WithDefaults() Settings {
-	s.Resources = s.Resources.Or(kube.Resources{CPU: "50m", Memory: "64Mi", MemoryLimit: "180Mi"})
+	s.Resources = s.Resources.Or(kube.Resources{CPU: "10m", Memory: "32Mi", MemoryLimit: "128Mi"})
 	return s
 }
 

@@ -105,7 +105,7 @@ func TestPods(t *testing.T) {
 		},
 		"livenessProbe": alive, "readinessProbe": alive,
 		"resources": map[string]any{
-			"requests": map[string]any{"cpu": "50m", "memory": "64Mi"}, "limits": map[string]any{"memory": "180Mi"},
+			"requests": map[string]any{"cpu": "10m", "memory": "32Mi"}, "limits": map[string]any{"memory": "128Mi"},
 		},
 		"securityContext": map[string]any{
 			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []any{"ALL"}},
