@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -288,6 +289,36 @@ kansoku:monitoring.alertmanager.secrets: must be needed by a receiver: no way of
 	_, err = with("{}", settings{"kansoku:smtpPassword-team": "s3cr3t"}).load()
 	require.ErrorContains(t, err, "kansoku:smtpPassword-team: is not a key; known are ")
 	require.NotContains(t, err.Error(), "s3cr3t")
+}
+
+// TestRoutingExamples: what docs/routing.md shows is accepted as a part of the dev stack.
+func TestRoutingExamples(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "routing.md"))
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.+?)```").FindAllSubmatch(page, -1)
+	require.Len(t, blocks, 3)
+	for _, block := range blocks {
+		var example struct {
+			Config map[string]map[string]any `json:"config"`
+		}
+		require.NoError(t, yaml.UnmarshalStrict(block[1], &example))
+		all := shipped(t, "dev")
+		for key, value := range example.Config {
+			if _, encrypted := value["secure"]; encrypted {
+				all[key] = "decrypted"
+				continue
+			}
+			merged := map[string]any{}
+			require.NoError(t, json.Unmarshal([]byte(all[key]), &merged))
+			maps.Copy(merged, value)
+			raw, err := json.Marshal(merged)
+			require.NoError(t, err)
+			all[key] = string(raw)
+		}
+		_, err = all.load()
+		require.NoError(t, err, "%s", block[1])
+	}
 }
 
 func TestAnExistingClusterNeedsNoNetwork(t *testing.T) {
