@@ -40,8 +40,13 @@ const (
 	reloaderPort = "reloader-web"
 )
 
-// configKey is where the operator looks in the Secret.
-const configKey = "alertmanager.yaml"
+const (
+	// configKey is where the operator looks in the Secret.
+	configKey = "alertmanager.yaml"
+	// templateKey is a file beside it: the operator mounts the Secret's other keys there.
+	templateKey  = "message.tmpl"
+	templatePath = "/etc/alertmanager/config/" + templateKey
+)
 
 // Labels of the pods.
 func Labels() kube.Labels {
@@ -110,36 +115,26 @@ func (b *builder) newAccount() error {
 	return nil
 }
 
-// newConfig writes the configuration. It holds the receivers' URLs, so all of it is secret. The pods reload it by themselves.
+// newConfig writes the configuration. It holds the receivers' secrets, so all of it is secret. The pods reload it by themselves.
 func (b *builder) newConfig() error {
-	given := func(url pulumi.StringInput) pulumi.StringInput {
-		if url == nil {
-			return pulumi.String("")
-		}
-		return url
-	}
-	urls := []struct {
-		key   string
-		input pulumi.StringInput
-	}{{"slackUrl", b.SlackURL}, {"webhookUrl", b.WebhookURL}, {"watchdogUrl", b.WatchdogURL}}
+	names := b.given()
 	var inputs []any
-	for _, url := range urls {
-		inputs = append(inputs, given(url.input))
+	for _, name := range names {
+		inputs = append(inputs, b.Secrets[name])
 	}
 	rendered := pulumi.All(inputs...).ApplyT(func(known []any) (string, error) {
-		for i, url := range urls {
-			// Without it the receiver would silently go.
-			if url.input != nil && known[i].(string) == "" {
-				return "", fmt.Errorf("rendering configuration: %s: must not be empty", url.key)
-			}
+		secrets := map[string]string{}
+		for i, name := range names {
+			secrets[name] = known[i].(string)
 		}
-		return plan{
-			Settings: b.Settings, slackURL: known[0].(string), webhookURL: known[1].(string), watchdogURL: known[2].(string),
-		}.render()
+		return plan{Settings: b.Settings, inhibitions: b.Inhibitions, secrets: secrets}.render()
 	})
 	secret, err := corev1.NewSecret(b.ctx, b.name, &corev1.SecretArgs{
 		Metadata:   b.labels.Meta(ServiceName, b.Namespace),
-		StringData: pulumi.StringMap{configKey: pulumi.ToSecret(rendered).(pulumi.StringOutput)},
+		StringData: pulumi.StringMap{
+			configKey:   pulumi.ToSecret(rendered).(pulumi.StringOutput),
+			templateKey: pulumi.String(templates),
+		},
 	}, b.parent)
 	if err != nil {
 		return fmt.Errorf("creating configuration: %w", err)

@@ -5,32 +5,67 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kansoku/kansoku/components/kube"
 )
 
 const (
-	slackURL    = "https://hooks.slack.example/services/T0/B0/abc"
-	webhookURL  = "https://oncall.example.org/hook?token=abc"
-	watchdogURL = "https://ping.example.org/abc"
+	slackAddress   = "https://hooks.slack.example/services/T0/B0/abc"
+	webhookAddress = "https://oncall.example.org/hook?token=abc"
+	pingAddress    = "https://ping.example.org/abc"
 )
 
 func planned(change func(*plan)) plan {
-	p := plan{Settings: Settings{}.WithDefaults()}
+	p := plan{secrets: map[string]string{}}
 	if change != nil {
 		change(&p)
 	}
+	p.Settings = p.WithDefaults()
 	return p
 }
 
+// with are the settings' own defaults, and these secrets.
+func with(secrets map[string]string) func(*plan) { return func(p *plan) { p.secrets = secrets } }
+
 func everything(p *plan) {
-	p.Slack.Channel, p.slackURL, p.webhookURL, p.watchdogURL = "#alerts", slackURL, webhookURL, watchdogURL
-	p.RepeatInterval, p.CriticalRepeatInterval = "1d", "1h"
+	p.ExternalURL, p.RepeatInterval, p.GroupInterval, p.GroupBy = "https://alerts.example.org", "1d", "45s", []string{"alertname"}
+	p.Slack.Channel = "#alerts"
+	p.SMTP = &SMTPSettings{Smarthost: "smtp.example.org:587", From: "alerts@example.org", Username: "alerts"}
+	p.Receivers = []Receiver{
+		{Name: "default", Slack: &SlackSettings{}, Webhook: true},
+		{Name: "oncall", PagerDuty: &PagerDutySettings{}, Opsgenie: &OpsgenieSettings{Region: EU, Team: "platform"}},
+		{
+			Name: "payments", Slack: &SlackSettings{Channel: "#payments"}, PagerDuty: &PagerDutySettings{Region: EU},
+			Email: []string{"payments@example.org", "boss@example.org"},
+		},
+		{Name: "auditors", Email: []string{"audit@example.org"}},
+	}
+	p.Routes = []Route{
+		{Receiver: "payments", Namespaces: []string{"payments", "checkout"}},
+		{Receiver: "auditors", Namespaces: []string{"ledger"}, Severities: []string{Ticket, Info}, MuteTimes: []string{"nights", "weekends"}},
+		{Receiver: "oncall", Severities: []string{Page}},
+	}
+	p.MuteTimes = []MuteTime{
+		{Name: "nights", Times: []TimeRange{{"18:00", "24:00"}, {"00:00", "08:00"}}, Location: "Asia/Tokyo"},
+		{Name: "weekends", Weekdays: []string{"saturday", "sunday"}},
+	}
+	p.secrets = map[string]string{
+		SlackURL: slackAddress, SlackURL + "-payments": slackAddress + "/payments", WebhookURL: webhookAddress, WatchdogURL: pingAddress,
+		PagerDutyKey: "0123456789abcdef0123456789abcdef", PagerDutyKey + "-payments": "fedcba9876543210fedcba9876543210",
+		OpsgenieKey: "12345678-1234", SMTPPassword: "pa ss",
+	}
+	p.inhibitions = []Inhibition{{
+		Source: []string{`alertname="NodeDown"`}, Target: []string{`alertname=~"PodNotReady|TargetDown"`, `severity!="page"`},
+		Equal: []string{"cluster", "node"},
+	}}
 }
 
 func TestConfigGolden(t *testing.T) {
@@ -38,13 +73,18 @@ func TestConfigGolden(t *testing.T) {
 	for name, change := range map[string]func(*plan){
 		"no-receiver":   nil,
 		"everything":    everything,
-		"slack":         func(p *plan) { p.Slack.Channel, p.slackURL = "#alerts", slackURL },
-		"webhook":       func(p *plan) { p.webhookURL = webhookURL },
-		"watchdog-only": func(p *plan) { p.watchdogURL = watchdogURL },
+		"slack":         with(map[string]string{SlackURL: slackAddress}),
+		"webhook":       with(map[string]string{WebhookURL: webhookAddress}),
+		"watchdog-only": with(map[string]string{WatchdogURL: pingAddress}),
+		"woken":         with(map[string]string{PagerDutyKey: "k", OpsgenieKey: "o"}),
+		"told-or-woken": with(map[string]string{SlackURL: slackAddress, PagerDutyKey: "k"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := planned(change).render()
+			p := planned(change)
+			require.NoError(t, p.Settings.Validate())
+			require.NoError(t, p.ValidateSecrets(slices.Collect(maps.Keys(p.secrets))))
+			got, err := p.render()
 			require.NoError(t, err)
 			file := filepath.Join("testdata", name+".yaml")
 			if os.Getenv("UPDATE_GOLDEN") != "" {
@@ -57,97 +97,164 @@ func TestConfigGolden(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, change func(*plan)) map[string]any {
+// receives is the receiver that Alertmanager's rules lead an alert to: the first route that matches, else the root's.
+func receives(t *testing.T, root route, labels map[string]string) route {
 	t.Helper()
-	text, err := planned(change).render()
-	require.NoError(t, err)
-	read := map[string]any{}
-	require.NoError(t, yaml.Unmarshal([]byte(text), &read))
-	return read
+	for _, one := range root.Routes {
+		matches := true
+		for _, text := range one.Matchers {
+			parts := matcher.FindStringSubmatch(text)
+			require.NotNil(t, parts, text)
+			value, err := strconv.Unquote(parts[2])
+			require.NoError(t, err)
+			name, _, _ := strings.Cut(text, parts[1])
+			equal := regexp.MustCompile("^(?:" + value + ")$").MatchString(labels[name])
+			matches = matches && equal == !strings.HasPrefix(parts[1], "!")
+		}
+		if matches {
+			return one
+		}
+	}
+	return root
 }
 
 func TestRouting(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, map[string]any{
-		"receiver": "default", "group_by": []any{"namespace", "alertname"},
-		"group_wait": "30s", "group_interval": "5m", "repeat_interval": "1d",
-		"routes": []any{
-			map[string]any{
-				"receiver": "watchdog", "matchers": []any{`alertname="Watchdog"`},
-				"group_wait": "0s", "group_interval": "1m", "repeat_interval": "50s",
-			},
-			map[string]any{"receiver": "null", "matchers": []any{`alertname="InfoInhibitor"`}},
-			map[string]any{
-				"receiver": "default", "matchers": []any{`severity="critical"`}, "group_wait": "10s", "repeat_interval": "1h",
-			},
-		},
-	}, parsed(t, everything)["route"])
+	p := planned(everything)
+	receivers, routes := p.told(slices.Collect(maps.Keys(p.secrets)))
+	root := p.route(receivers, routes)
+	for _, test := range []struct{ alertname, namespace, severity, want string }{
+		{"Watchdog", "", Info, "watchdog"},
+		{"Watchdog", "payments", Page, "watchdog"},
+		{"A", "payments", Page, "payments"},
+		{"A", "checkout", Ticket, "payments"},
+		{"A", "payments", "critical", "payments"},
+		{"A", "payments", Info, "null"},
+		{"A", "ledger", Page, "oncall"},
+		{"A", "ledger", Ticket, "auditors"},
+		{"A", "ledger", Info, "auditors"},
+		{"A", "ledger", "critical", "default"},
+		{"A", "kube-system", Page, "oncall"},
+		{"A", "kube-system", Ticket, "default"},
+		{"A", "", Info, "null"},
+		{"A", "", "", "default"},
+	} {
+		got := receives(t, root, map[string]string{"alertname": test.alertname, "namespace": test.namespace, "severity": test.severity})
+		assert.Equal(t, test.want, got.Receiver, test)
+		if test.severity == Page && test.want != "watchdog" {
+			assert.Equal(t, []string{"10s", "4h"}, []string{got.GroupWait, got.RepeatInterval}, "pages are told sooner: %v", test)
+		}
+		assert.Equal(t, test.want == "auditors", len(got.MuteTimeIntervals) == 2, test)
+	}
 }
 
-func TestReceivers(t *testing.T) {
+func TestWhoIsTold(t *testing.T) {
 	t.Parallel()
-	silent := map[string]any{"name": "null"}
-	webhook := map[string]any{"url": webhookURL, "send_resolved": true}
-	slack := map[string]any{"api_url": slackURL, "channel": "#alerts", "send_resolved": true, "text": slackText}
-	watchdog := map[string]any{
-		"name": "watchdog", "webhook_configs": []any{map[string]any{"url": watchdogURL, "send_resolved": false}},
-	}
 	for name, test := range map[string]struct {
-		change func(*plan)
-		want   []any
+		secrets      []string
+		page, ticket string
+		pagers       []string
 	}{
-		"none": {nil, []any{silent}},
-		"all": {everything, []any{
-			silent, map[string]any{"name": "default", "slack_configs": []any{slack}, "webhook_configs": []any{webhook}}, watchdog,
-		}},
-		"slack": {func(p *plan) { p.Slack.Channel, p.slackURL = "#alerts", slackURL }, []any{
-			silent, map[string]any{"name": "default", "slack_configs": []any{slack}},
-		}},
-		"webhook": {func(p *plan) { p.webhookURL = webhookURL }, []any{
-			silent, map[string]any{"name": "default", "webhook_configs": []any{webhook}},
-		}},
-		"watchdog": {func(p *plan) { p.watchdogURL = watchdogURL }, []any{silent, watchdog}},
+		"nobody":            {nil, "null", "null", nil},
+		"a dead man":        {[]string{WatchdogURL}, "null", "null", nil},
+		"a channel":         {[]string{SlackURL}, "default", "default", nil},
+		"a pager":           {[]string{PagerDutyKey}, "default", "default", []string{"default"}},
+		"both":              {[]string{SlackURL, PagerDutyKey, OpsgenieKey}, "oncall", "default", []string{"oncall"}},
+		"a pager and a bot": {[]string{WebhookURL, PagerDutyKey}, "oncall", "default", []string{"oncall"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			read := parsed(t, test.change)
-			assert.Equal(t, test.want, read["receivers"])
-			known := map[string]bool{}
-			for _, one := range read["receivers"].([]any) {
-				known[one.(map[string]any)["name"].(string)] = true
-			}
-			root := read["route"].(map[string]any)
-			for _, route := range append([]any{root}, root["routes"].([]any)...) {
-				assert.True(t, known[route.(map[string]any)["receiver"].(string)], "every route has its receiver")
+		p := planned(func(p *plan) {
+			for _, one := range test.secrets {
+				p.secrets[one] = slackAddress
 			}
 		})
+		receivers, routes := p.told(test.secrets)
+		root := p.route(receivers, routes)
+		assert.Equal(t, test.page, receives(t, root, map[string]string{"severity": Page}).Receiver, name)
+		assert.Equal(t, test.ticket, receives(t, root, map[string]string{"severity": Ticket}).Receiver, name)
+		assert.Equal(t, "null", receives(t, root, map[string]string{"severity": Info}).Receiver, name)
+		var pagers []string
+		for _, one := range p.receivers(receivers) {
+			if len(one.PagerDutyConfigs) > 0 {
+				pagers = append(pagers, one.Name)
+			}
+		}
+		assert.Equal(t, test.pagers, pagers, name)
 	}
 }
 
-func TestInhibitions(t *testing.T) {
+func TestReceiversUseTheirOwnSecrets(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []any{
-		map[string]any{
-			"source_matchers": []any{`severity="critical"`}, "target_matchers": []any{`severity=~"warning|info"`},
-			"equal": []any{"namespace", "alertname"},
-		},
-		map[string]any{
-			"source_matchers": []any{`severity="warning"`}, "target_matchers": []any{`severity="info"`},
-			"equal": []any{"namespace", "alertname"},
-		},
-		map[string]any{
-			"source_matchers": []any{`alertname="InfoInhibitor"`}, "target_matchers": []any{`severity="info"`}, "equal": []any{"namespace"},
-		},
-	}, parsed(t, nil)["inhibit_rules"])
+	p := planned(everything)
+	all := map[string]receiver{}
+	receivers, _ := p.told(nil)
+	for _, one := range p.receivers(receivers) {
+		all[one.Name] = one
+	}
+	assert.Equal(t, slackAddress, all["default"].SlackConfigs[0].APIURL)
+	assert.Equal(t, "#alerts", all["default"].SlackConfigs[0].Channel)
+	assert.Equal(t, slackAddress+"/payments", all["payments"].SlackConfigs[0].APIURL)
+	assert.Equal(t, "#payments", all["payments"].SlackConfigs[0].Channel)
+	assert.Equal(t, "0123456789abcdef0123456789abcdef", all["oncall"].PagerDutyConfigs[0].RoutingKey)
+	assert.Equal(t, "fedcba9876543210fedcba9876543210", all["payments"].PagerDutyConfigs[0].RoutingKey)
+	assert.Equal(t, "pa ss", all["auditors"].EmailConfigs[0].AuthPassword)
+	assert.False(t, all["watchdog"].WebhookConfigs[0].SendResolved, "a resolved Watchdog is no sign of life")
 }
 
-func TestURLsAreRefusedWithoutBeingShown(t *testing.T) {
+func TestSilenceLinksNeedAnAddress(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"secret-token", "ftp://h/secret-token", "https://", "http://h:x/secret-token", "https://h/{{ secret-token }}"} {
-		_, err := planned(func(p *plan) { p.slackURL, p.webhookURL, p.watchdogURL = bad, bad, bad }).render()
-		require.EqualError(t, err, `checking receivers: slackUrl: must be an http or https URL, got "[secret]"
-webhookUrl: must be an http or https URL, got "[secret]"
-watchdogUrl: must be an http or https URL, got "[secret]"`, bad)
+	for _, address := range []string{"", "https://alerts.example.org"} {
+		text, err := planned(func(p *plan) { everything(p); p.ExternalURL = address }).render()
+		require.NoError(t, err)
+		assert.Equal(t, address != "", strings.Contains(text, "silence"), address)
+	}
+}
+
+// TestTemplatesAreUsed: each template is called, by another or by the configuration, and none is called that there is not. That they say
+// something is for `make verify`, which has Alertmanager's own tool render them.
+func TestTemplatesAreUsed(t *testing.T) {
+	t.Parallel()
+	text, err := planned(everything).render()
+	require.NoError(t, err)
+	names := func(pattern, in string) []string {
+		var all []string
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(in, -1) {
+			all = append(all, match[1])
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	assert.Equal(t, names(`define "([^"]+)"`, templates), names(`template "([^"]+)"`, templates+text))
+	assert.Contains(t, text, "templates:\n- /etc/alertmanager/config/message.tmpl\n")
+}
+
+func TestSecretsAreRefusedWithoutBeingShown(t *testing.T) {
+	t.Parallel()
+	const address, key = `: must be an http or https URL, got "[secret]"`, `: must be a key: not empty, and without spaces, got "[secret]"`
+	for _, bad := range []string{"secret token", "https://h/{{ secret-token }}", "https://h/$(secret)", ""} {
+		_, err := planned(with(map[string]string{SlackURL: bad, WebhookURL + "-a": bad, WatchdogURL: bad, PagerDutyKey: bad, OpsgenieKey + "-a": bad})).render()
+		require.EqualError(t, err, "checking secrets: opsgenieKey-a"+key+"\npagerDutyKey"+key+"\nslackUrl"+address+"\nwatchdogUrl"+address+
+			"\nwebhookUrl-a"+address, bad)
+	}
+	for _, bad := range []string{"secret-token", "ftp://h/secret-token", "https://", "http://h:x/secret-token"} {
+		_, err := planned(with(map[string]string{SlackURL: bad})).render()
+		require.EqualError(t, err, "checking secrets: slackUrl"+address, bad)
+	}
+	for _, bad := range []string{"", "a$(HOME)b"} {
+		_, err := planned(with(map[string]string{SMTPPassword: bad})).render()
+		require.EqualError(t, err, `checking secrets: smtpPassword: must not be empty, and hold no $(name), got "[secret]"`)
+	}
+}
+
+func TestURLsLeadToOpenPorts(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"https://h/x": true, "https://h:443/x": true, "http://h/x": false, "http://h:443/x": true, "https://h:8443/x": true, "http://h:9095": false,
+	} {
+		_, err := planned(func(p *plan) { p.secrets[SlackURL], p.EgressPorts = address, []int{8443} }).render()
+		assert.Equal(t, want, err == nil, address)
+		if err != nil {
+			require.EqualError(t, err, `checking secrets: slackUrl: must lead to port 443, or to one of egressPorts: the network policy opens no other, got "[secret]"`)
+		}
 	}
 }
 

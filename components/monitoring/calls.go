@@ -96,7 +96,7 @@ func (a Args) calls() []netpolicy.Call {
 		From: alertmanagerPods, To: alertmanagerPods, Why: "replicas agree on who notifies",
 		Ports: []netpolicy.Port{{Number: alertmanager.MeshPort}, {Number: alertmanager.MeshPort, Protocol: "UDP"}},
 	})
-	call(alertmanagerPods, netpolicy.Internet, "notifies people")
+	call(alertmanagerPods, netpolicy.Internet, "notifies people", a.Alertmanager.Egress()...)
 
 	call(thanos.QueryName, prometheusPods, "reads what is not in the bucket yet", thanos.GRPCPort)
 	call(thanos.QueryName, thanos.StoreName, "reads what is in the bucket", thanos.GRPCPort)

@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kansoku/kansoku/components/alertmanager"
 	"github.com/kansoku/kansoku/components/collector"
 	"github.com/kansoku/kansoku/components/grafana"
 	"github.com/kansoku/kansoku/components/loki"
@@ -87,5 +88,17 @@ func TestEveryWorkloadIsScraped(t *testing.T) {
 		for _, w := range a.workloads() {
 			require.True(t, scraped[w.Key], "%s: %s", name, w.Key)
 		}
+	}
+}
+
+func TestMailGetsOut(t *testing.T) {
+	t.Parallel()
+	a := Args{Settings: Settings{Alertmanager: alertmanager.Settings{SMTP: &alertmanager.SMTPSettings{Smarthost: "smtp.example.org:587"}}}}
+	a.Settings = a.WithDefaults()
+	policies, err := netpolicy.Policies(netpolicy.Args{Workloads: a.workloads(), Calls: a.calls()})
+	require.NoError(t, err)
+	source := netpolicy.Pod{Namespace: a.Namespace, Labels: alertmanager.Labels().Selector(), IP: "10.0.0.1"}
+	for port, want := range map[int]bool{443: true, 587: true, 465: false} {
+		require.Equal(t, want, netpolicy.Allows(policies, source, netpolicy.Pod{IP: "203.0.113.7"}, netpolicy.Port{Number: port, Protocol: "TCP"}), port)
 	}
 }

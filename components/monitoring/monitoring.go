@@ -171,8 +171,7 @@ func (b *builder) operator() error {
 func (b *builder) metrics() (err error) {
 	after := pulumi.DependsOn(b.operated)
 	b.alerts, err = alertmanager.New(b.ctx, b.name+"-alertmanager", &alertmanager.Args{
-		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class,
-		SlackURL: b.SlackURL, WebhookURL: b.WebhookURL, WatchdogURL: b.WatchdogURL,
+		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class, Secrets: b.AlertSecrets,
 	}, b.parent, after)
 	if err != nil {
 		return fmt.Errorf("creating Alertmanager: %w", err)

@@ -221,10 +221,8 @@ type Args struct {
 	Scaled *ScaledCluster `pulumi:"scaled,optional"`
 	// VPCCIDRs are the IPv4 networks of nodes, pods, Services and API server, for the network policies. Default: all private ones.
 	VPCCIDRs []string `pulumi:"vpcCidrs,optional"`
-	// SlackURL, WebhookURL and WatchdogURL are where Alertmanager sends: see alertmanager.Args. Secrets. Default: none.
-	SlackURL    pulumi.StringInput `pulumi:"slackUrl,optional"`
-	WebhookURL  pulumi.StringInput `pulumi:"webhookUrl,optional"`
-	WatchdogURL pulumi.StringInput `pulumi:"watchdogUrl,optional"`
+	// AlertSecrets are what Alertmanager's receivers need, by name: see alertmanager.SlackURL and the others. Default: none.
+	AlertSecrets map[string]pulumi.StringInput `pulumi:"alertSecrets,optional"`
 	// GrafanaOAuthSecret is the client secret of the login that Grafana's settings name (generic OAuth, GitHub or Google). Default: none.
 	GrafanaOAuthSecret pulumi.StringInput `pulumi:"grafanaOAuthSecret,optional"`
 	// Dashboards of Grafana, beside those of grafana.com. Default: none.
@@ -245,6 +243,7 @@ func (a Args) validate() error {
 		errs.Require(a.Chunks.Bucket != nil, "chunks.bucket", nil, "is required with loki")
 		errs.Require(a.Chunks.Region != nil, "chunks.region", nil, "is required with loki")
 	}
+	errs.Under("alertmanager", a.Alertmanager.ValidateSecrets(slices.Sorted(maps.Keys(a.AlertSecrets))))
 	for _, w := range a.Workloads() {
 		at := a.Blocks
 		if w.Chunks != "" {
@@ -277,9 +276,7 @@ func (a Args) Warnings() []string {
 	if a.Loki != nil {
 		add(a.Loki.Warning())
 	}
-	add(alertmanager.Args{
-		Settings: a.Alertmanager, SlackURL: a.SlackURL, WebhookURL: a.WebhookURL, WatchdogURL: a.WatchdogURL,
-	}.Warning())
+	add(alertmanager.Args{Settings: a.Alertmanager, Secrets: a.AlertSecrets}.Warning())
 	return all
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/kansoku/kansoku/components/alertmanager"
 	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/infra"
@@ -46,15 +47,24 @@ type Config struct {
 	Monitoring monitoring.Settings `pulumi:"monitoring,optional"`
 	// Kubeconfig of an existing cluster that is not read from AWS. A secret: `pulumi config set --secret kubeconfig`.
 	Kubeconfig string `pulumi:"kubeconfig,optional"`
-	// SlackURL is a Slack incoming webhook, for monitoring.alertmanager.slack. A secret. Default: none.
+	// SlackURL is a Slack incoming webhook, for receivers with Slack (monitoring.alertmanager); `slackUrl-NAME`, as with the next three, is
+	// that of the receiver NAME only. A secret. Default: none.
 	SlackURL string `pulumi:"slackUrl,optional"`
-	// WebhookURL takes every alert as JSON. A secret. Default: none.
+	// WebhookURL takes messages as JSON, for receivers with a webhook. A secret. Default: none.
 	WebhookURL string `pulumi:"webhookUrl,optional"`
+	// PagerDutyKey is the integration key of a service (Events API v2), for receivers with PagerDuty. A secret. Default: none.
+	PagerDutyKey string `pulumi:"pagerDutyKey,optional"`
+	// OpsgenieKey is the key of an API integration, for receivers with Opsgenie. A secret. Default: none.
+	OpsgenieKey string `pulumi:"opsgenieKey,optional"`
+	// SMTPPassword goes with monitoring.alertmanager.smtp.username. A secret. Default: none.
+	SMTPPassword string `pulumi:"smtpPassword,optional"`
 	// WatchdogURL is a dead man's switch, called about every minute while alerting works. A secret. Default: none.
 	WatchdogURL string `pulumi:"watchdogUrl,optional"`
 	// GrafanaOAuthSecret is the client secret of the login that monitoring.grafana.auth names. A secret. Default: none.
 	GrafanaOAuthSecret string `pulumi:"grafanaOAuthSecret,optional"`
 
+	// ReceiverSecrets are those of single receivers, by key ("slackUrl-payments").
+	ReceiverSecrets map[string]string `pulumi:"-"`
 	// AWS is where the AWS resources go; without a region there are none.
 	AWS AWS `pulumi:"-"`
 }
@@ -85,6 +95,7 @@ type source interface {
 func load(from source, project, stack string, keys []string) (*Config, error) {
 	var cfg Config
 	var errs check.Errors
+	cfg.ReceiverSecrets, keys = receiverSecrets(from, keys)
 	decode(from, "kansoku", keys, &cfg, &errs)
 	decode(from, "aws", keys, &cfg.AWS, &errs)
 	for _, key := range keys {
@@ -116,6 +127,38 @@ func (c *Config) defaults() {
 	c.Chunks = c.Chunks.WithDefaults()
 	c.Index = c.Index.WithDefaults()
 	c.Monitoring = c.Monitoring.WithDefaults()
+}
+
+// receiverSecrets are the values of the keys that name a single receiver, and the other keys.
+func receiverSecrets(from source, keys []string) (secrets map[string]string, others []string) {
+	secrets = map[string]string{}
+	for _, key := range keys {
+		name, ours := strings.CutPrefix(key, "kansoku:")
+		kind, _, single := strings.Cut(name, "-")
+		if ours && single && slices.Contains(alertmanager.ReceiverSecrets(), kind) {
+			secrets[name], _ = from.GetConfig(key)
+			continue
+		}
+		others = append(others, key)
+	}
+	return secrets, others
+}
+
+// alertSecrets are what Alertmanager's receivers need, as far as it is set, by name.
+func (c *Config) alertSecrets() map[string]string {
+	all := maps.Clone(c.ReceiverSecrets)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for name, value := range map[string]string{
+		alertmanager.SlackURL: c.SlackURL, alertmanager.WebhookURL: c.WebhookURL, alertmanager.PagerDutyKey: c.PagerDutyKey,
+		alertmanager.OpsgenieKey: c.OpsgenieKey, alertmanager.SMTPPassword: c.SMTPPassword, alertmanager.WatchdogURL: c.WatchdogURL,
+	} {
+		if value != "" {
+			all[name] = value
+		}
+	}
+	return all
 }
 
 // newCluster says whether the program creates the cluster.
@@ -154,6 +197,7 @@ func (c *Config) validate() error {
 	errs.Under("kansoku:chunks", c.Chunks.Validate())
 	errs.Under("kansoku:index", c.Index.Validate())
 	errs.Under("kansoku:monitoring", c.Monitoring.Validate())
+	errs.Under("kansoku:monitoring.alertmanager", c.Monitoring.Alertmanager.ValidateSecrets(slices.Sorted(maps.Keys(c.alertSecrets()))))
 	c.validateSpread(&errs)
 	c.validateStorage(&errs)
 	if err := errs.Err(); err != nil {
@@ -424,11 +468,13 @@ func at(values map[string]any, path string) any {
 
 // secretKeys are shown in no message.
 var secretKeys = []string{
-	"kansoku:kubeconfig", "kansoku:slackUrl", "kansoku:webhookUrl", "kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret",
+	"kansoku:kubeconfig", "kansoku:slackUrl", "kansoku:webhookUrl", "kansoku:pagerDutyKey", "kansoku:opsgenieKey", "kansoku:smtpPassword",
+	"kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret",
 }
 
 func shown(key string, value any) any {
-	if slices.Contains(secretKeys, key) {
+	// With a suffix they are those of single receivers, or nearly so.
+	if slices.ContainsFunc(secretKeys, func(secret string) bool { return strings.HasPrefix(key, secret) }) {
 		return "[secret]"
 	}
 	return value

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"an unknown key": {
 			settings{"kansoku:netwrok": "{}"},
-			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, slackUrl, webhookUrl, watchdogUrl, grafanaOAuthSecret, got {}`},
+			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, slackUrl, webhookUrl, pagerDutyKey, opsgenieKey, smtpPassword, watchdogUrl, grafanaOAuthSecret, got {}`},
 		},
 		"an unknown key inside": {
 			settings{"kansoku:chunks": `{"expireDay": 30}`},
@@ -258,6 +259,66 @@ func TestSecretsAreNotShown(t *testing.T) {
 	_, err := shipped(t, "dev").with(settings{"kansoku:kubeconfig": "s3cr3t", "kansoku:name": "X"}).load()
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "s3cr3t")
+}
+
+func TestReceiversMeetTheirSecrets(t *testing.T) {
+	t.Parallel()
+	with := func(alerts string, secrets settings) settings {
+		all := shipped(t, "dev").with(secrets)
+		var monitoring map[string]any
+		require.NoError(t, json.Unmarshal([]byte(all["kansoku:monitoring"]), &monitoring))
+		var parsed any
+		require.NoError(t, yaml.Unmarshal([]byte(alerts), &parsed))
+		monitoring["alertmanager"] = parsed
+		raw, err := json.Marshal(monitoring)
+		require.NoError(t, err)
+		return all.with(settings{"kansoku:monitoring": string(raw)})
+	}
+	const two = `{receivers: [{name: default, slack: {}, webhook: true}, {name: team, pagerDuty: {}}], routes: [{receiver: team, namespaces: [shop]}]}`
+	cfg, err := with(two, settings{
+		"kansoku:slackUrl": "https://s.example", "kansoku:webhookUrl-default": "https://w.example", "kansoku:pagerDutyKey-team": "k",
+	}).load()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"slackUrl": "https://s.example", "webhookUrl-default": "https://w.example", "pagerDutyKey-team": "k"}, cfg.alertSecrets())
+	assert.NotNil(t, cfg.Monitoring.Alertmanager.Receivers[0].Slack, "an empty object is one")
+
+	_, err = with(two, settings{"kansoku:slackUrl": "https://s.example", "kansoku:webhookUrl": "https://w.example", "kansoku:opsgenieKey-team": "s3cr3t"}).load()
+	require.EqualError(t, err, `kansoku:monitoring.alertmanager.receivers[1].pagerDuty: must have the secret pagerDutyKey-team, or pagerDutyKey, got "team"
+kansoku:monitoring.alertmanager.secrets: must be needed by a receiver: no way of telling asks for this one, got "opsgenieKey-team"`)
+
+	_, err = with("{}", settings{"kansoku:smtpPassword-team": "s3cr3t"}).load()
+	require.ErrorContains(t, err, "kansoku:smtpPassword-team: is not a key; known are ")
+	require.NotContains(t, err.Error(), "s3cr3t")
+}
+
+// TestRoutingExamples: what docs/routing.md shows is accepted as a part of the dev stack.
+func TestRoutingExamples(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "routing.md"))
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.+?)```").FindAllSubmatch(page, -1)
+	require.Len(t, blocks, 3)
+	for _, block := range blocks {
+		var example struct {
+			Config map[string]map[string]any `json:"config"`
+		}
+		require.NoError(t, yaml.UnmarshalStrict(block[1], &example))
+		all := shipped(t, "dev")
+		for key, value := range example.Config {
+			if _, encrypted := value["secure"]; encrypted {
+				all[key] = "decrypted"
+				continue
+			}
+			merged := map[string]any{}
+			require.NoError(t, json.Unmarshal([]byte(all[key]), &merged))
+			maps.Copy(merged, value)
+			raw, err := json.Marshal(merged)
+			require.NoError(t, err)
+			all[key] = string(raw)
+		}
+		_, err = all.load()
+		require.NoError(t, err, "%s", block[1])
+	}
 }
 
 func TestAnExistingClusterNeedsNoNetwork(t *testing.T) {

@@ -241,8 +241,10 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 	}
 	args := &monitoring.Args{
 		Settings: d.cfg.Monitoring, Cluster: d.cfg.Name, Blocks: d.blocks.Location, RoleARNs: d.roles, ExistingCRDs: true,
-		SlackURL: secret(d.cfg.SlackURL), WebhookURL: secret(d.cfg.WebhookURL), WatchdogURL: secret(d.cfg.WatchdogURL),
-		GrafanaOAuthSecret: secret(d.cfg.GrafanaOAuthSecret),
+		AlertSecrets: map[string]pulumi.StringInput{}, GrafanaOAuthSecret: secret(d.cfg.GrafanaOAuthSecret),
+	}
+	for name, value := range d.cfg.alertSecrets() {
+		args.AlertSecrets[name] = secret(value)
 	}
 	if d.chunks != nil {
 		args.Chunks = d.chunks.Location

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	nativecorev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -23,12 +25,10 @@ const (
 	slackPath    = "/slack"
 
 	alertName        = "LabToggle"
+	runbook          = "https://runbooks.example.org/toggle.md"
 	alertmanagerTags = "app.kubernetes.io/name=alertmanager"
 	alertmanagerPort = 9093
 
-	// The route of critical alerts, as components/alertmanager sets it.
-	groupWait     = 10 * time.Second
-	groupInterval = 5 * time.Minute
 	// peerWait is how long a replica gives each of those before it to notify, Alertmanager's default.
 	peerWait = 15 * time.Second
 )
@@ -43,6 +43,7 @@ func alertReachesSlackOnce(t *testing.T) {
 	for _, pod := range replicas {
 		eventually(t, time.Minute, pod.Name+" knows the others", func() error { return gossips(t, pod, len(replicas)) })
 	}
+	groupWait, groupInterval := pageWaits(t, replicas[0])
 	ns := k.testNamespace(t, "alert")
 	toggle := podURL(k.probes(t, ns, "toggle", 1, "serve")[0], probePort) + "/load/"
 	set := func(value string) time.Time {
@@ -55,8 +56,8 @@ func alertReachesSlackOnce(t *testing.T) {
 	k.custom(t, "prometheusrules", "PrometheusRule", ns, "toggle", map[string]any{"groups": []any{map[string]any{
 		"name": "toggle", "interval": "5s", "rules": []any{map[string]any{
 			"alert": alertName, "expr": fmt.Sprintf("probe_load{namespace=%q} > 0", ns),
-			"labels":      map[string]any{"severity": "critical"},
-			"annotations": map[string]any{"summary": "The toggle of a test is on."},
+			"labels":      map[string]any{"severity": "page"},
+			"annotations": map[string]any{"summary": "The toggle of a test is on.", "runbook_url": runbook},
 		}},
 	}}})
 	for _, pod := range []string{"prometheus-k8s-0", "prometheus-k8s-1"} {
@@ -77,9 +78,9 @@ func alertReachesSlackOnce(t *testing.T) {
 			return err
 		})
 	}
-	fired := slack.wait(t, 2*time.Minute, ns, "[FIRING:1] "+alertName+" ")
+	fired := slack.wait(t, groupWait+2*time.Minute, ns, "[FIRING:1] page "+alertName+" ")
 	off := set("0")
-	resolved := slack.wait(t, groupInterval+3*time.Minute, ns, "[RESOLVED] "+alertName+" ")
+	resolved := slack.wait(t, groupInterval+3*time.Minute, ns, "[RESOLVED] page "+alertName+" ")
 	// Whatever another replica sends too comes when it has waited for all those before it.
 	time.Sleep(time.Duration(len(replicas))*peerWait + 5*time.Second)
 
@@ -93,11 +94,40 @@ func alertReachesSlackOnce(t *testing.T) {
 	assert.GreaterOrEqual(t, fired.at.Sub(starts), groupWait, "the group was not waited for")
 	assert.GreaterOrEqual(t, resolved.at.Sub(fired.at), groupInterval-peerWait, "the group's interval was not waited for")
 	for _, message := range all {
-		assert.Contains(t, message.Attachments[0].Text, "*critical* The toggle of a test is on.")
+		assert.Contains(t, message.Attachments[0].Text, "*The toggle of a test is on.*")
+		assert.Contains(t, message.Attachments[0].Text, "namespace="+ns)
+		assert.Contains(t, message.Attachments[0].Text, "<"+runbook+"|Runbook>")
 		assert.NotEmpty(t, message.Channel)
 	}
 	assert.Equal(t, "danger", fired.Attachments[0].Color)
 	assert.Equal(t, "good", resolved.Attachments[0].Color)
+}
+
+// pageWaits are how long Alertmanager waits with pages that no team takes: before a group's first message, and between two.
+func pageWaits(t *testing.T, pod nativecorev1.Pod) (groupWait, groupInterval time.Duration) {
+	t.Helper()
+	var status struct{ Config struct{ Original string } }
+	require.NoError(t, getJSON(t, podURL(pod, alertmanagerPort)+"/api/v2/status", &status))
+	type route struct {
+		Matchers      []string
+		GroupWait     string `json:"group_wait"`
+		GroupInterval string `json:"group_interval"`
+	}
+	var config struct {
+		Route struct {
+			GroupInterval string `json:"group_interval"`
+			Routes        []route
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(status.Config.Original), &config))
+	pages := slices.IndexFunc(config.Route.Routes, func(r route) bool { return slices.Equal(r.Matchers, []string{`severity="page"`}) })
+	require.GreaterOrEqual(t, pages, 0, "no route for pages: %s", status.Config.Original)
+	var err error
+	groupWait, err = time.ParseDuration(config.Route.Routes[pages].GroupWait)
+	require.NoError(t, err)
+	groupInterval, err = time.ParseDuration(config.Route.GroupInterval)
+	require.NoError(t, err)
+	return groupWait, groupInterval
 }
 
 // gossips says why a replica of Alertmanager is not one of so many.

@@ -36,6 +36,7 @@ const (
 	awsStack = "dev"
 	// slackURL is where a test listens as Slack, which would take this channel.
 	slackURL     = "http://10.88.0.1:9095/slack"
+	slackPort    = 9095
 	slackChannel = "#lab"
 
 	blocksKey = "kansoku:blocks"
@@ -63,6 +64,9 @@ func renderObjects(ctx context.Context, project, dir string) error {
 	monitoring := config["kansoku:monitoring"].(map[string]any) // as settings makes it
 	if err = unstructured.SetNestedField(monitoring, slackChannel, "alertmanager", "slack", "channel"); err != nil {
 		return fmt.Errorf("configuring Slack: %w", err)
+	}
+	if err = unstructured.SetNestedSlice(monitoring, []any{int64(slackPort)}, "alertmanager", "egressPorts"); err != nil {
+		return fmt.Errorf("opening the way to Slack: %w", err)
 	}
 	config["kansoku:slackUrl"] = offline.Secret(slackURL)
 	engine, err := up(ctx, project, stackName, config)
