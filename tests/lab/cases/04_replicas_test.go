@@ -233,7 +233,9 @@ func checkCounts(t *testing.T, api promAPI, selector string, o outage, interval,
 	}
 	figure(t, "count_over_time(up[%s]) every %s: %d of %d points empty, %d doubled; of %s alone %d empty", width, interval,
 		empty, points, doubled, o.Replica, missing)
-	assert.Positive(t, missing, "%s alone has no gap either: it was never away", o.Replica)
+	if width == 2*interval { // wider ranges may reach over the outage
+		assert.Positive(t, missing, "%s alone has no gap either: it was never away", o.Replica)
+	}
 	assert.Zero(t, doubled, "doubled samples in %s", promql)
 	if width >= dedupRange*interval {
 		assert.Zero(t, empty, "empty points of %s", promql)
