@@ -130,7 +130,7 @@ func (b *builder) newConfig() error {
 		return plan{Settings: b.Settings, inhibitions: b.Inhibitions, secrets: secrets}.render()
 	})
 	secret, err := corev1.NewSecret(b.ctx, b.name, &corev1.SecretArgs{
-		Metadata:   b.labels.Meta(ServiceName, b.Namespace),
+		Metadata: b.labels.Meta(ServiceName, b.Namespace),
 		StringData: pulumi.StringMap{
 			configKey:   pulumi.ToSecret(rendered).(pulumi.StringOutput),
 			templateKey: pulumi.String(templates),

@@ -298,13 +298,13 @@ func TestReceiversRefused(t *testing.T) {
 		`receivers[1].name: must be lower-case letters, digits and dashes, and not null or watchdog, got "The team"`: func(s *settings) {
 			s.Receivers[1].Name, s.Routes[0].Receiver = "The team", "The team"
 		},
-		`receivers[2].name: must be unique, got "team"`:               func(s *settings) { s.Receivers = append(s.Receivers, s.Receivers[1]) },
+		`receivers[2].name: must be unique, got "team"`:                  func(s *settings) { s.Receivers = append(s.Receivers, s.Receivers[1]) },
 		`receivers[1].name: must be the receiver of a route, got "team"`: func(s *settings) { s.Routes = nil },
 		`receivers[1].name: must have slack, pagerDuty, opsgenie, email or webhook, got "team"`: func(s *settings) {
 			s.Receivers[1].PagerDuty = nil
 		},
 		`receivers[0].slack.channel: must be a channel such as "#alerts", got "{{ .x }}"`: func(s *settings) { s.Receivers[0].Slack.Channel = "{{ .x }}" },
-		`receivers[1].pagerDuty.region: must be us or eu, got "jp"`:                func(s *settings) { s.Receivers[1].PagerDuty.Region = "jp" },
+		`receivers[1].pagerDuty.region: must be us or eu, got "jp"`:                       func(s *settings) { s.Receivers[1].PagerDuty.Region = "jp" },
 		`receivers[1].opsgenie.region: must be us or eu, got "jp"
 receivers[1].opsgenie.team: must be the name of a team, got "{{ a }}"`: func(s *settings) {
 			s.Receivers[1].Opsgenie = &alertmanager.OpsgenieSettings{Region: "jp", Team: "{{ a }}"}
@@ -412,7 +412,8 @@ func TestSecretsRefused(t *testing.T) {
 		{routed(nil), []string{"slackUrl-default", "pagerDutyKey-team", "watchdogUrl"}, ""},
 		{routed(nil), []string{"slackUrl"}, `receivers[1].pagerDuty: must have the secret pagerDutyKey-team, or pagerDutyKey, got "team"`},
 		{
-			routed(nil), []string{"slackUrl", "pagerDutyKey-team", "pagerDutyKey", "opsgenieKey", "slackUrl-tema", "token"},
+			routed(nil),
+			[]string{"slackUrl", "pagerDutyKey-team", "pagerDutyKey", "opsgenieKey", "slackUrl-tema", "token"},
 			`secrets: must be needed by a receiver: no way of telling asks for this one, got "opsgenieKey"
 secrets: must be needed by a receiver: no way of telling asks for this one, got "pagerDutyKey"
 secrets: must be needed by a receiver: no way of telling asks for this one, got "slackUrl-tema"
@@ -420,14 +421,16 @@ secrets: must be needed by a receiver: no way of telling asks for this one, got 
 		},
 		{routed(mail), []string{"slackUrl", "pagerDutyKey", "smtpPassword"}, ""},
 		{
-			routed(mail), []string{"slackUrl", "pagerDutyKey"},
+			routed(mail),
+			[]string{"slackUrl", "pagerDutyKey"},
 			`smtp.username: must have the secret smtpPassword, got "me"`,
 		},
 		{alertmanager.Settings{}, []string{"smtpPassword"}, `secrets: must be needed by a receiver: no way of telling asks for this one, got "smtpPassword"`},
 		{alertmanager.Settings{}, []string{"slackUrl-team"}, `secrets: must be needed by a receiver: no way of telling asks for this one, got "slackUrl-team"`},
 		{alertmanager.Settings{Slack: alertmanager.SlackSettings{Channel: "#a"}}, []string{"slackUrl"}, ""},
 		{
-			alertmanager.Settings{Slack: alertmanager.SlackSettings{Channel: "#a"}}, nil,
+			alertmanager.Settings{Slack: alertmanager.SlackSettings{Channel: "#a"}},
+			nil,
 			`slack.channel: must be given only where a receiver has Slack, with the secret slackUrl, got "#a"`,
 		},
 	} {

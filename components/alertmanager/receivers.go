@@ -241,7 +241,8 @@ func (s Settings) ValidateSecrets(given []string) error {
 			needed[name] = true
 		}
 	}
-	errs.Require(slack || s.Slack.Channel == "", "slack.channel", s.Slack.Channel, "must be given only where a receiver has Slack, with the secret slackUrl")
+	errs.Require(slack || s.Slack.Channel == "", "slack.channel", s.Slack.Channel,
+		"must be given only where a receiver has Slack, with the secret slackUrl")
 	if login {
 		errs.Require(slices.Contains(given, SMTPPassword), "smtp.username", s.SMTP.Username, "must have the secret %s", SMTPPassword)
 	}

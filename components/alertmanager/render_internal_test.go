@@ -82,7 +82,7 @@ func TestConfigGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := planned(change)
-			require.NoError(t, p.Settings.Validate())
+			require.NoError(t, p.Validate())
 			require.NoError(t, p.ValidateSecrets(slices.Collect(maps.Keys(p.secrets))))
 			got, err := p.render()
 			require.NoError(t, err)

@@ -106,7 +106,8 @@ func (s Settings) Validate() error {
 	s.validateMuteTimes(&errs)
 	s.validateGrouping(&errs)
 	for i, port := range s.EgressPorts {
-		errs.Require(port >= 1 && port <= 65535 && port != httpsPort, fmt.Sprintf("egressPorts[%d]", i), port, "must be 1 to 65535, and not 443, which is open")
+		errs.Require(port >= 1 && port <= 65535 && port != httpsPort, fmt.Sprintf("egressPorts[%d]", i), port,
+			"must be 1 to 65535, and not 443, which is open")
 	}
 	errs.Require(s.ExternalURL == "" || isWebURL(s.ExternalURL), "externalUrl", s.ExternalURL,
 		`must be a URL such as "https://alerts.example.org"`)

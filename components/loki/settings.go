@@ -53,7 +53,8 @@ type Limits struct {
 	IngestionBurstMB int `pulumi:"ingestionBurstMB,optional"`
 	// PerStreamRateMB that one stream, as a rule one container, may send per second, in MB; five times of it at once. Default: 10 (3).
 	PerStreamRateMB int `pulumi:"perStreamRateMB,optional"`
-	// MaxStreams that are open at once: a stream is a set of labels, and stays open for a sixth of MaxChunkAge after its last line. Default: 10000 (5000).
+	// MaxStreams that are open at once: a stream is a set of labels, and stays open for a sixth of MaxChunkAge after its last line.
+	// Default: 10000 (5000).
 	MaxStreams int `pulumi:"maxStreams,optional"`
 	// MaxLineSizeKB of one line, in KB; what is longer is cut off, not refused. Default: 256 (256, refused).
 	MaxLineSizeKB int `pulumi:"maxLineSizeKB,optional"`

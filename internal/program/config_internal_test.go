@@ -312,8 +312,8 @@ func TestRoutingExamples(t *testing.T) {
 			merged := map[string]any{}
 			require.NoError(t, json.Unmarshal([]byte(all[key]), &merged))
 			maps.Copy(merged, value)
-			raw, err := json.Marshal(merged)
-			require.NoError(t, err)
+			raw, failed := json.Marshal(merged)
+			require.NoError(t, failed)
 			all[key] = string(raw)
 		}
 		_, err = all.load()

@@ -2,8 +2,8 @@ package cases
 
 import "testing"
 
-// TestSideBySide are the tests that wait more than they work and do not disturb each other: a resolved alert alone takes five minutes.
-func TestSideBySide(t *testing.T) { //nolint:paralleltest // whatever comes after it waits for all of them
+// TestSideBySide are the tests that wait more than they work and do not disturb each other.
+func TestSideBySide(t *testing.T) {
 	t.Run("SeriesUnderOneHashKey", seriesUnderOneHashKey)
 	t.Run("AlertReachesSlackOnce", alertReachesSlackOnce)
 	t.Run("CustomMetricScales", customMetricScales)

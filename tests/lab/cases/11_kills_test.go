@@ -31,7 +31,7 @@ type killed struct {
 
 // TestKilledPartsLoseNothing: while pods write lines and are scraped at constant rates, one part after the other is ended. When each has come
 // back, no line and no sample is missing.
-func TestKilledPartsLoseNothing(t *testing.T) { //nolint:paralleltest // nothing else can run while parts of the stack are away
+func TestKilledPartsLoseNothing(t *testing.T) {
 	k := cluster(t)
 	ns := k.testNamespace(t, "kills")
 	first := time.Now()

@@ -15,7 +15,7 @@ import (
 )
 
 // TestDownLeavesNothing needs a lab that is up, and ends it: afterwards the machine is as it was.
-func TestDownLeavesNothing(t *testing.T) { //nolint:paralleltest // it is the only one
+func TestDownLeavesNothing(t *testing.T) {
 	dir := os.Getenv("LAB_DIR")
 	if dir == "" {
 		var err error

@@ -15,7 +15,7 @@ import (
 )
 
 // One test: a supervisor waits for every child of its program, so that there can be only one, and no other test may wait for a child.
-func TestSupervisor(t *testing.T) { //nolint:paralleltest // see above
+func TestSupervisor(t *testing.T) {
 	logs := t.TempDir()
 	ended := make(chan error, 1)
 	s := newSupervisor(logs, func(err error) { ended <- err })
