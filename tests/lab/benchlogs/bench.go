@@ -133,11 +133,11 @@ func (b *bench) run(ctx context.Context) error {
 	sending, cancel := context.WithCancel(ctx)
 	go b.progress(sending)
 	err = b.each(func(s *setup) error {
-		err := b.send(sending, s)
-		if err != nil {
+		one := b.send(sending, s)
+		if one != nil {
 			cancel() // the others have nothing to be compared with
 		}
-		return err
+		return one
 	})
 	cancel()
 	if err != nil {
