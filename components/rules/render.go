@@ -145,7 +145,8 @@ func Logs(settings Settings, namespace, cluster string) []loki.RuleGroup {
 		if !g.onLogs {
 			continue
 		}
-		one := loki.RuleGroup{Name: g.name, Interval: "1m"}
+		// Loki reads all that a query selects each time, the index in DynamoDB with it: no more often than windows of 5m need to overlap.
+		one := loki.RuleGroup{Name: g.name, Interval: "2m"}
 		for _, f := range a.filled(g, namespace, namespace+"-host") {
 			labels := f.labels(g)
 			labels["cluster"] = cluster

@@ -17,6 +17,7 @@ import (
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/components/objectstore"
 	"github.com/kansoku/kansoku/components/rules"
+	"github.com/kansoku/kansoku/internal/check"
 	"github.com/kansoku/kansoku/internal/mocks"
 )
 
@@ -132,13 +133,13 @@ func TestParts(t *testing.T) {
 	require.NotContains(t, all["ComponentDown"], "promtail")
 }
 
-// stack deploys the whole stack with a kind of collector, and its rules.
+// stack deploys the whole stack with a kind of collector.
 func stack(t *testing.T, kind string) *mocks.Recorder {
 	t.Helper()
 	r := &mocks.Recorder{}
 	r.Run(t, func(ctx *pulumi.Context) error {
 		bucket := objectstore.Location{Bucket: pulumi.String("bucket"), Region: pulumi.String("eu-west-1")}
-		if _, err := monitoring.New(ctx, "m", &monitoring.Args{
+		_, err := monitoring.New(ctx, "m", &monitoring.Args{
 			Settings: monitoring.Settings{
 				Loki:      &loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.DynamoDB}}},
 				Collector: collector.Settings{Kind: kind},
@@ -146,12 +147,7 @@ func stack(t *testing.T, kind string) *mocks.Recorder {
 			Cluster: "dev", Blocks: bucket, Chunks: bucket, Index: loki.Index{Table: pulumi.String("index"), Region: pulumi.String("eu-west-1")},
 			Scaled:   &monitoring.ScaledCluster{Name: pulumi.String("dev"), Region: pulumi.String("eu-west-1")},
 			RoleARNs: map[string]pulumi.StringInput{"cluster-autoscaler": pulumi.String("arn:scale")},
-		}); err != nil {
-			return err
-		}
-		a := args()
-		a.Collector = kind
-		_, err := rules.New(ctx, "r", a)
+		})
 		return err
 	})
 	return r
@@ -294,6 +290,21 @@ func TestSettings(t *testing.T) {
 	require.Contains(t, logs[0].Rules[0].Expr, "[10m]")
 }
 
+// A range must hold four scrapes, so that one that is missed leaves a rate: components/monitoring refuses an interval for which it would not.
+func TestNoRangeIsShorter(t *testing.T) {
+	t.Parallel()
+	ranges, checked := regexp.MustCompile(`\[([0-9a-z]+)\]`), 0
+	for name, expr := range exprs(deploy(t, args())) {
+		for _, found := range ranges.FindAllStringSubmatch(expr, -1) {
+			length, err := check.ParseDuration(found[1])
+			require.NoError(t, err, name)
+			require.GreaterOrEqual(t, length, rules.ShortestRange, name)
+			checked++
+		}
+	}
+	require.Greater(t, checked, 100, "the ranges are no longer found")
+}
+
 func TestMustLog(t *testing.T) {
 	t.Parallel()
 	silence := func(s rules.Settings) []string {
@@ -341,7 +352,9 @@ func TestRefused(t *testing.T) {
 			Disabled: []string{"NodeDown"}, Alerts: []rules.Alert{{Name: "NodeDown", For: "5m"}},
 		},
 		`alerts[0].for: must be a Prometheus duration such as "30m", got "5 minutes"`: {Alerts: []rules.Alert{{Name: "NodeDown", For: "5 minutes"}}},
-		`alerts[0].window: must be a Prometheus duration such as "30m", got "0s"`:     {Alerts: []rules.Alert{{Name: "NodeDown", Window: "0s"}}},
+		`alerts[0].window: must be a Prometheus duration of at least 5m, such as "30m": a shorter one has too few samples, got "4m"`: {
+			Alerts: []rules.Alert{{Name: "NodeDown", Window: "4m"}},
+		},
 		`alerts[0].window: must not be set: NodeDiskFull looks back over none, got "5m"`: {
 			Alerts: []rules.Alert{{Name: "NodeDiskFull", Window: "5m"}},
 		},

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -22,6 +23,10 @@ const (
 	// Info is there to be looked at beside other alerts; nobody is told.
 	Info = "info"
 )
+
+// ShortestRange is the shortest that any alert looks back over. Whoever scrapes at an interval of more than a quarter of it leaves ranges with
+// too few samples, and alerts silent.
+const ShortestRange = 5 * time.Minute
 
 // defaultRunbooks is where the runbooks of this repository are read.
 const defaultRunbooks = "https://github.com/kansoku/kansoku/blob/main/docs/runbooks"
@@ -47,7 +52,7 @@ type Alert struct {
 	For string `pulumi:"for,optional"`
 	// Threshold beyond which it holds; what it counts is in docs/alerts.md. Above 0, and only for alerts that have one.
 	Threshold *float64 `pulumi:"threshold,optional"`
-	// Window that is looked back over, as a Prometheus duration ("6h"). Only for alerts that have one.
+	// Window that is looked back over, as a Prometheus duration ("6h") of at least 5m. Only for alerts that have one.
 	Window string `pulumi:"window,optional"`
 	// Severity is page, ticket or info.
 	Severity string `pulumi:"severity,optional"`
@@ -112,12 +117,11 @@ func (s Settings) Validate() error {
 // validate checks the change against the alert that it is for.
 func (a Alert) validate(of alert) error {
 	var errs check.Errors
-	duration := func(key, text string, least bool) {
-		d, err := check.ParseDuration(text)
-		errs.Require(text == "" || err == nil && (!least || d > 0), key, text, `must be a Prometheus duration such as "30m"`)
-	}
-	duration("for", a.For, false)
-	duration("window", a.Window, true)
+	_, err := check.ParseDuration(a.For)
+	errs.Require(a.For == "" || err == nil, "for", a.For, `must be a Prometheus duration such as "30m"`)
+	window, err := check.ParseDuration(a.Window)
+	errs.Require(a.Window == "" || err == nil && window >= ShortestRange, "window", a.Window,
+		`must be a Prometheus duration of at least 5m, such as "30m": a shorter one has too few samples`)
 	errs.Require(a.Window == "" || of.window != "", "window", a.Window, "must not be set: %s looks back over none", of.name)
 	if a.Threshold != nil {
 		errs.Require(*a.Threshold > 0, "threshold", *a.Threshold, "must be above 0; to leave the alert out, name it in disabled")
