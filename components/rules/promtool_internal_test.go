@@ -118,13 +118,13 @@ func (p proof) tests(t *testing.T, of alert, in group) []unitTest {
 // always is the alert that is never silent.
 const always = "Watchdog"
 
-// tool is a program that the lab builds. Without it there is nothing to run, unless the lab's tools are required.
+// tool is a program that the lab builds; without it the test is skipped. `make verify` builds it, and requires it.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "bin", "lab", name))
 	require.NoError(t, err)
 	if _, err = os.Stat(path); err != nil {
-		if os.Getenv("KANSOKU_TOOLS_LAB") == "required" {
+		if os.Getenv("KANSOKU_LAB_TOOLS") == "required" {
 			require.NoError(t, err)
 		}
 		t.Skipf("no %s: the lab's tools are not built, and nothing was evaluated", path)
