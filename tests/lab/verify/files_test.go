@@ -370,6 +370,20 @@ func TestGolden(t *testing.T) {
 			assert.NoError(t, run(t.Context(), nil, "", program(t, "promtail"), "-config.file="+path, "-check-syntax"))
 		})
 	})
+	t.Run("rules", func(t *testing.T) {
+		golden(t, "rules/testdata/rules/*.yaml", func(t *testing.T, path string) {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if filepath.Base(path) == "logs.yaml" {
+				_, err = judgeLogRules(t, string(content))
+			} else {
+				var groups any
+				require.NoError(t, yaml.Unmarshal(content, &groups))
+				_, err = judgeRules(t, groups)
+			}
+			assert.NoError(t, err)
+		})
+	})
 	t.Run("thanos", func(t *testing.T) {
 		golden(t, "thanos/testdata/*.flags", func(t *testing.T, path string) { startThanos(t, path) })
 	})
