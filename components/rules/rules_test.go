@@ -230,6 +230,14 @@ func TestRunbooksNameOurObjects(t *testing.T) {
 	object := regexp.MustCompile(`-n (monitoring|monitoring-host) [^|&\n` + "`" + `]*?\b` +
 		`(service|deployment|statefulset|daemonset|pod|configmap|secret|persistentvolumeclaim|networkpolicy|prometheus|alertmanager)[ /]([a-z0-9][a-z0-9-]*)`)
 	bare := regexp.MustCompile(`-n (monitoring) (?:logs|port-forward) ([a-z0-9-]+-[0-9]) `)
+	served := map[string]bool{}
+	for _, service := range r.OfType("kubernetes:core/v1:Service") {
+		ports, _ := service.Field("spec", "ports").([]any)
+		for _, port := range ports {
+			served[fmt.Sprintf("%v %v", service.Field("metadata", "name"), port.(map[string]any)["port"])] = true
+		}
+	}
+	forwarded := regexp.MustCompile(`port-forward\s+service/([a-z0-9-]+) (?:[0-9]+:)?([0-9]+)`)
 	checked := 0
 	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "runbooks", "*.md"))
 	require.NoError(t, err)
@@ -242,12 +250,34 @@ func TestRunbooksNameOurObjects(t *testing.T) {
 			}
 			checked++
 		}
+		for _, found := range forwarded.FindAllStringSubmatch(string(page), -1) {
+			require.True(t, served[found[1]+" "+found[2]], "%s: %s has no such port", filepath.Base(file), found[0])
+			checked++
+		}
 		for _, found := range bare.FindAllStringSubmatch(string(page), -1) {
 			require.True(t, known["pod "+found[1]+"/"+found[2]], "%s: %s", filepath.Base(file), found[0])
 			checked++
 		}
 	}
 	require.Greater(t, checked, 100, "the commands are no longer found")
+}
+
+// What a page links to is there.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	docs := filepath.Join("..", "..", "docs")
+	files, err := filepath.Glob(filepath.Join(docs, "runbooks", "*.md"))
+	require.NoError(t, err)
+	link, checked := regexp.MustCompile(`\]\(([^)#:]+)\)`), 0
+	for _, file := range append(files, filepath.Join(docs, "alerts.md")) {
+		page, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range link.FindAllStringSubmatch(string(page), -1) {
+			require.FileExists(t, filepath.Join(filepath.Dir(file), found[1]), "%s links to it", filepath.Base(file))
+			checked++
+		}
+	}
+	require.Greater(t, checked, 100, "the links are no longer found")
 }
 
 func TestSettings(t *testing.T) {
