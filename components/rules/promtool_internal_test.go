@@ -23,6 +23,7 @@ type proof struct {
 	Series []string          `json:"series"`
 	Fires  []string          `json:"fires"`
 	Silent []string          `json:"silent"`
+	Never  []string          `json:"never"`
 	At     string            `json:"at"`
 	Labels map[string]string `json:"labels"`
 	Says   string            `json:"says"`
@@ -80,7 +81,7 @@ type expected struct {
 	Annotations map[string]string `json:"exp_annotations"`
 }
 
-// tests are the two that promtool runs for an alert.
+// tests are those that promtool runs for an alert.
 func (p proof) tests(t *testing.T, of alert, in group) []unitTest {
 	t.Helper()
 	every := p.Every
@@ -111,6 +112,10 @@ func (p proof) tests(t *testing.T, of alert, in group) []unitTest {
 	both := []unitTest{{of.name + " fires", every, input(p.Fires), []alertTest{fires}}}
 	if of.name != always {
 		both = append(both, unitTest{of.name + " is silent just below", every, input(p.Silent), []alertTest{silent}})
+	}
+	if p.Never != nil {
+		p.Series = nil
+		both = append(both, unitTest{of.name + " is not meant", every, input(p.Never), []alertTest{silent}})
 	}
 	return both
 }

@@ -250,11 +250,13 @@ func spotGroup(noAutoscaler bool) group {
 		}},
 		alerts: []alert{
 			{
-				name: "SpotNodesReclaimed", severity: Ticket, hold: "0s", window: "1h", runbook: "spot-capacity",
+				name: "SpotNodesReclaimed", severity: Ticket, hold: "5m", window: "1h", runbook: "spot-capacity",
 				threshold: 0.3, counts: "share of the spot nodes of the window that are gone, and not because the autoscaler wanted it",
 				expr: lines("count("+seen, "unless on (node) "+nodes,
 					"unless on (node) max_over_time(kube_node_spec_taint{"+state+`,key="ToBeDeletedByClusterAutoscaler"}[$window]))`,
-					"/ count("+seen+") > $threshold"),
+					"/ count("+seen+") > $threshold",
+					// While kube-state-metrics moves, all nodes seem to be gone.
+					"and on () count(kube_node_labels{"+state+"})"),
 				summary: "AWS takes back many spot nodes.",
 				description: "{{ $value | humanizePercentage }} of the spot nodes of the last $window are gone without the autoscaler having " +
 					"removed them.",
