@@ -26,6 +26,7 @@ preview: tools bin/preview ## Show what `pulumi preview` will show, without an a
 .PHONY: test
 test: tools ## Run the unit and engine tests
 	GOGC=400 KANSOKU_TOOLS=required go test -timeout 30m ./...
+	@test -x bin/lab/promtool -a -x bin/lab/loki || echo "The alerts were not evaluated: bin/lab has no promtool and Loki. \`make verify\` builds them, and does."
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint and check the formatting
@@ -47,6 +48,7 @@ bench-logs: bin/lab/loki bin/lab/minio bin/lab/minio-setup bin/lab/dynalite ## P
 
 .PHONY: verify
 verify: tools bin/preview lab-binaries verify-binaries ## Let the tools that consume what we render judge it: the API server, promtool, amtool, Loki, Thanos
+	KANSOKU_LAB_TOOLS=required go test -count=1 ./components/rules
 	cd tests/lab && go test -count=1 -timeout 20m ./verify -v | sed -n '/^=== /!p'
 
 .PHONY: lab

@@ -27,6 +27,7 @@ import (
 	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/components/prometheus"
 	"github.com/kansoku/kansoku/components/promtail"
+	"github.com/kansoku/kansoku/components/rules"
 	"github.com/kansoku/kansoku/components/thanos"
 )
 
@@ -78,7 +79,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		// The plain names, not the created objects': they are known in a preview, and DependsOn keeps the order.
 		namespace: pulumi.String(wired.Namespace), host: pulumi.String(wired.HostNamespace()),
 	}
-	for _, step := range []func() error{b.base, b.operator, b.metrics, b.exporters, b.history, b.logs, b.dashboards, b.autoscaler, b.policies} {
+	for _, step := range []func() error{b.base, b.operator, b.metrics, b.rules, b.exporters, b.history, b.logs, b.dashboards, b.autoscaler, b.policies} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -172,6 +173,7 @@ func (b *builder) metrics() (err error) {
 	after := pulumi.DependsOn(b.operated)
 	b.alerts, err = alertmanager.New(b.ctx, b.name+"-alertmanager", &alertmanager.Args{
 		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class, Secrets: b.AlertSecrets,
+		Inhibitions: rules.Inhibitions(),
 	}, b.parent, after)
 	if err != nil {
 		return fmt.Errorf("creating Alertmanager: %w", err)
@@ -188,6 +190,18 @@ func (b *builder) metrics() (err error) {
 	_, err = prometheus.NewClusterMonitors(b.ctx, b.name+"-cluster", &prometheus.ClusterMonitorsArgs{Namespace: b.namespace}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating cluster monitors: %w", err)
+	}
+	return nil
+}
+
+// rules are the alerts on metrics; Loki takes those on logs.
+func (b *builder) rules() error {
+	_, err := rules.New(b.ctx, b.name+"-rules", &rules.Args{
+		Settings: b.Rules, Namespace: b.namespace, HostNamespace: b.host,
+		NoLogs: b.Loki == nil, Collector: b.Collector.Kind, NoAutoscaler: !b.scales(),
+	}, b.after()...)
+	if err != nil {
+		return fmt.Errorf("creating rules: %w", err)
 	}
 	return nil
 }
@@ -242,7 +256,7 @@ func (b *builder) logs() error {
 	}
 	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
 		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
-		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL,
+		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.Cluster),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Loki: %w", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/kansoku/kansoku/components/objectstore"
 	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/components/prometheus"
+	"github.com/kansoku/kansoku/components/rules"
 	"github.com/kansoku/kansoku/internal/mocks"
 )
 
@@ -73,7 +74,7 @@ func TestParts(t *testing.T) {
 		"m-kube-state-metrics": "kansoku:exporters:KubeStateMetrics", "m-node-exporter": "kansoku:exporters:NodeExporter",
 		"m-adapter": "kansoku:exporters:Adapter", "m-thanos": "kansoku:thanos:Thanos", "m-loki": "kansoku:loki:Loki",
 		"m-promtail": "kansoku:promtail:Promtail", "m-events": "kansoku:events:Events", "m-grafana": "kansoku:grafana:Grafana",
-		"m-autoscaler": "kansoku:autoscaler:Autoscaler", "m-network": "kansoku:netpolicy:Policies",
+		"m-autoscaler": "kansoku:autoscaler:Autoscaler", "m-network": "kansoku:netpolicy:Policies", "m-rules": "kansoku:rules:Rules",
 	}, parts)
 	for _, one := range r.All() {
 		if namespace := one.Field("metadata", "namespace"); namespace != nil && namespace != "kube-system" {
@@ -93,6 +94,52 @@ func TestWithoutLogs(t *testing.T) {
 	for _, token := range []string{"kansoku:loki:Loki", "kansoku:promtail:Promtail", "kansoku:events:Events", "kansoku:autoscaler:Autoscaler"} {
 		require.Empty(t, r.OfType(token))
 	}
+}
+
+// alerts are the expressions of the alerts on metrics by name, and what Loki has of its own.
+func alerts(t *testing.T, r *mocks.Recorder) (onMetrics map[string]string, onLogs string) {
+	t.Helper()
+	onMetrics = map[string]string{}
+	for _, object := range r.OfType("kubernetes:monitoring.coreos.com/v1:PrometheusRule") {
+		for _, one := range object.Field("spec", "groups", 0, "rules").([]any) {
+			if rule := one.(map[string]any); rule["alert"] != nil {
+				onMetrics[rule["alert"].(string)] = rule["expr"].(string)
+			}
+		}
+	}
+	for _, object := range r.OfType("kubernetes:core/v1:ConfigMap") {
+		if object.Name == "m-loki-rules" {
+			onLogs = object.Field("data", "rules.yaml").(string)
+		}
+	}
+	return onMetrics, onLogs
+}
+
+func TestAlertsAreOfWhatIsThere(t *testing.T) {
+	t.Parallel()
+	a := args()
+	a.Namespace, a.Rules.Disabled = "observability", []string{"LogPanic", "NodeDown"}
+	metrics, logs := alerts(t, deploy(t, a))
+	require.NotContains(t, metrics, "NodeDown")
+	require.Contains(t, metrics["ComponentDown"], `up{job="promtail",namespace="observability-host"}`)
+	require.NotContains(t, metrics, "AutoscalerStuck", "there is none")
+	require.Contains(t, logs, "alert: LogErrorBurst")
+	require.Contains(t, logs, `{namespace="observability",app="loki"}`)
+	require.Contains(t, logs, "cluster: dev")
+	require.NotContains(t, logs, "alert: LogPanic")
+
+	a.Collector.Kind = collector.Alloy
+	a.Scaled = &monitoring.ScaledCluster{Name: pulumi.String("dev"), Region: pulumi.String("ap-northeast-1")}
+	a.RoleARNs = map[string]pulumi.StringInput{"cluster-autoscaler": pulumi.String("arn:scale")}
+	metrics, _ = alerts(t, deploy(t, a))
+	require.Contains(t, metrics["ComponentDown"], `up{job="alloy",namespace="observability-host"}`)
+	require.Contains(t, metrics, "AutoscalerStuck")
+
+	a.Loki = nil
+	metrics, logs = alerts(t, deploy(t, a))
+	require.NotContains(t, metrics["ComponentDown"], "loki")
+	require.NotContains(t, metrics, "LokiSlow")
+	require.Empty(t, logs)
 }
 
 func TestAlloyInPlaceOfPromtail(t *testing.T) {
@@ -332,7 +379,8 @@ func TestRefused(t *testing.T) {
 		Settings: monitoring.Settings{
 			Namespace:  "Kube",
 			Operator:   operator.Settings{Resources: kube.Resources{CPU: "x"}},
-			Prometheus: prometheus.Settings{Replicas: -1, Retention: "1h", ScrapeInterval: "1m"},
+			Prometheus: prometheus.Settings{Replicas: -1, Retention: "1h", ScrapeInterval: "90s"},
+			Rules:      rules.Settings{Disabled: []string{"NodeDwon"}, MustLog: []rules.Workload{{Namespace: "shop", App: "cart"}}},
 		},
 		RoleARNs: map[string]pulumi.StringInput{"promtheus": pulumi.String("arn")},
 	}
@@ -349,7 +397,10 @@ blocks.region: is required, got null`},
 operator.resources.cpu: must be a positive Kubernetes quantity such as "100m" or "256Mi", got "x"
 prometheus.replicas: must be between 1 and 10, got -1
 prometheus.retention: must be at least three times blockDuration (2h), so that the sidecar has time to upload, got "1h"
-adapter.window: must be at least four times prometheus.scrapeInterval (1m), so that a missed scrape leaves a rate, got "2m"
+rules.disabled[0]: must be the name of an alert; near to it are NodeDown, LokiSlow, NodeDiskSlow, got "NodeDwon"
+adapter.window: must be at least four times prometheus.scrapeInterval (90s), so that a missed scrape leaves a rate, got "2m"
+prometheus.scrapeInterval: must be at most 1m15s, a quarter of what alerts look back over, so that a missed scrape leaves a rate, got "90s"
+rules.mustLog: must not be set without loki: there are no logs, got [{"Namespace":"shop","App":"cart"}]
 cluster: must not be empty, got ""
 blocks.bucket: is required, got null
 blocks.region: is required, got null

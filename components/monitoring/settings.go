@@ -21,6 +21,7 @@ import (
 	"github.com/kansoku/kansoku/components/objectstore"
 	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/components/prometheus"
+	"github.com/kansoku/kansoku/components/rules"
 	"github.com/kansoku/kansoku/components/thanos"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -44,6 +45,8 @@ type Settings struct {
 	Prometheus prometheus.Settings `pulumi:"prometheus,optional"`
 	// Alertmanager tells people.
 	Alertmanager alertmanager.Settings `pulumi:"alertmanager,optional"`
+	// Rules are the alerts, on metrics and on logs.
+	Rules rules.Settings `pulumi:"rules,optional"`
 	// KubeStateMetrics has the state of Kubernetes objects.
 	KubeStateMetrics kubestatemetrics.Settings `pulumi:"kubeStateMetrics,optional"`
 	// NodeExporter has the state of nodes.
@@ -76,6 +79,7 @@ func (s Settings) WithDefaults() Settings {
 	}
 	s = sized(s)
 	s.Operator, s.Prometheus, s.Alertmanager = s.Operator.WithDefaults(), s.Prometheus.WithDefaults(), s.Alertmanager.WithDefaults()
+	s.Rules = s.Rules.WithDefaults()
 	s.KubeStateMetrics, s.NodeExporter, s.Adapter = s.KubeStateMetrics.WithDefaults(), s.NodeExporter.WithDefaults(), s.Adapter.WithDefaults()
 	s.Thanos, s.Grafana = s.Thanos.WithDefaults(), s.Grafana.WithDefaults()
 	if s.Loki != nil {
@@ -101,6 +105,7 @@ func (s Settings) Validate() error {
 		{"operator", s.Operator.Validate()},
 		{"prometheus", s.Prometheus.Validate()},
 		{"alertmanager", s.Alertmanager.Validate()},
+		{"rules", s.Rules.Validate()},
 		{"kubeStateMetrics", s.KubeStateMetrics.Validate()},
 		{"nodeExporter", s.NodeExporter.Validate()},
 		{"adapter", s.Adapter.Validate()},
@@ -116,12 +121,23 @@ func (s Settings) Validate() error {
 		errs.Under("loki", s.Loki.Validate())
 	}
 	s.validateCredentials(&errs)
-	window, windowErr := check.ParseDuration(s.Adapter.Window)
-	if interval, err := check.ParseDuration(s.Prometheus.ScrapeInterval); err == nil && windowErr == nil {
+	s.validateIntervals(&errs)
+	errs.Require(s.Loki != nil || len(s.Rules.MustLog) == 0, "rules.mustLog", s.Rules.MustLog, "must not be set without loki: there are no logs")
+	return errs.Err()
+}
+
+// validateIntervals refuses an interval of which what looks back over a range would miss too much.
+func (s Settings) validateIntervals(errs *check.Errors) {
+	interval, err := check.ParseDuration(s.Prometheus.ScrapeInterval)
+	if err != nil {
+		return // refused elsewhere
+	}
+	if window, err := check.ParseDuration(s.Adapter.Window); err == nil {
 		errs.Require(window/4 >= interval, "adapter.window", s.Adapter.Window,
 			"must be at least four times prometheus.scrapeInterval (%s), so that a missed scrape leaves a rate", s.Prometheus.ScrapeInterval)
 	}
-	return errs.Err()
+	errs.Require(rules.ShortestRange/4 >= interval, "prometheus.scrapeInterval", s.Prometheus.ScrapeInterval,
+		"must be at most %s, a quarter of what alerts look back over, so that a missed scrape leaves a rate", rules.ShortestRange/4)
 }
 
 func (s Settings) validateCredentials(errs *check.Errors) {

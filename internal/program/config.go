@@ -407,6 +407,10 @@ func flatten(err error) []problem {
 // kindName is a Go type in the words of a configuration file.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
+	case reflect.Pointer:
+		return kindName(t.Elem())
+	case reflect.Float64:
+		return "a number"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:

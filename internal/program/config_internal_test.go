@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kansoku/kansoku/components/rules"
 )
 
 // settings is a stack's configuration as the engine hands it over: structured values as JSON.
@@ -91,6 +93,17 @@ func TestTheStackWithoutAWSIsValid(t *testing.T) {
 	}
 }
 
+func TestAlertsAreSet(t *testing.T) {
+	t.Parallel()
+	cfg, err := shipped(t, "dev").with(settings{
+		"kansoku:monitoring": `{"rules": {"disabled": ["NodeDown"], "alerts": [{"name": "NodeDiskFull", "for": "1h", "threshold": 0.1}]}}`,
+	}).load()
+	require.NoError(t, err)
+	share := 0.1
+	assert.Equal(t, []string{"NodeDown"}, cfg.Monitoring.Rules.Disabled)
+	assert.Equal(t, []rules.Alert{{Name: "NodeDiskFull", For: "1h", Threshold: &share}}, cfg.Monitoring.Rules.Alerts)
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	dev := shipped(t, "dev")
@@ -129,6 +142,22 @@ func TestRefusals(t *testing.T) {
 		"a fraction": {
 			settings{"kansoku:chunks": `{"expireDays": 2.5}`},
 			[]string{`kansoku:chunks.expireDays: must be a whole number, got 2.5`},
+		},
+		"alerts": {
+			settings{"kansoku:monitoring": `{"rules": {"disable": ["NodeDown"], "alerts": [{"name": "NodeDown", "threshold": "much"}, {"nam": "x"}]}}`},
+			[]string{
+				`kansoku:monitoring.rules.disable: is not a key; known are disabled, alerts, runbookBase, mustLog, got ["NodeDown"]`,
+				`kansoku:monitoring.rules.alerts[0].threshold: must be a number, got "much"`,
+				`kansoku:monitoring.rules.alerts[1].nam: is not a key; known are name, for, threshold, window, severity, got "x"`,
+			},
+		},
+		"an alert that there is not": {
+			settings{"kansoku:monitoring": `{"rules": {"disabled": ["NodeDwon"], "alerts": [{"name": "NodeDiskFull", "window": "1h", "threshold": 0}]}}`},
+			[]string{
+				`kansoku:monitoring.rules.disabled[0]: must be the name of an alert; near to it are NodeDown, `,
+				`kansoku:monitoring.rules.alerts[0].window: must not be set: NodeDiskFull looks back over none, got "1h"`,
+				`kansoku:monitoring.rules.alerts[0].threshold: must be above 0`,
+			},
 		},
 		"a number that lost its zero": {
 			settings{"kansoku:cluster": `{"version": 1.3}`},

@@ -163,7 +163,22 @@ type pages struct {
 	ranges              map[string]map[string]bool // range keys by the row's value
 }
 
-// queryTable reads all rows under a hash key of the index, page by page. The lab's DynamoDB checks no signature, but wants one.
+// callTable calls DynamoDB. The lab's checks no signature, but wants one.
+func callTable(ctx context.Context, operation string, request any) ([]byte, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a call of the table: %w", err)
+	}
+	return call(ctx, http.MethodPost, tableEndpoint, http.Header{
+		"Content-Type": {"application/x-amz-json-1.0"}, "X-Amz-Target": {"DynamoDB_20120810." + operation},
+		"X-Amz-Date": {time.Now().UTC().Format("20060102T150405Z")},
+		"Authorization": {
+			"AWS4-HMAC-SHA256 Credential=lab/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+		},
+	}, bytes.NewReader(body))
+}
+
+// queryTable reads all rows under a hash key of the index, page by page.
 func queryTable(ctx context.Context, hash string) (pages, error) {
 	found := pages{ranges: map[string]map[string]bool{}}
 	request := map[string]any{
@@ -171,17 +186,7 @@ func queryTable(ctx context.Context, hash string) (pages, error) {
 		"ExpressionAttributeValues": map[string]any{":h": map[string]string{"S": hash}},
 	}
 	for {
-		body, err := json.Marshal(request)
-		if err != nil {
-			return found, fmt.Errorf("encoding a query of the table: %w", err)
-		}
-		content, err := call(ctx, http.MethodPost, tableEndpoint, http.Header{
-			"Content-Type": {"application/x-amz-json-1.0"}, "X-Amz-Target": {"DynamoDB_20120810.Query"},
-			"X-Amz-Date": {time.Now().UTC().Format("20060102T150405Z")},
-			"Authorization": {
-				"AWS4-HMAC-SHA256 Credential=lab/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-			},
-		}, bytes.NewReader(body))
+		content, err := callTable(ctx, "Query", request)
 		if err != nil {
 			return found, err
 		}

@@ -38,6 +38,15 @@ func (k *kube) testNamespace(t *testing.T, name string) string {
 // probes runs pods of the probe, found by the label app=name, and waits until they are ready. POD in their arguments is the pod's name.
 func (k *kube) probes(t *testing.T, namespace, name string, replicas int32, arguments ...string) []nativecorev1.Pod {
 	t.Helper()
+	k.deploy(t, namespace, probe(name, replicas, arguments...))
+	eventually(t, 2*time.Minute, "pods of "+name+" are ready", func() error {
+		return k.podsReady(t.Context(), namespace, "app="+name, int(replicas))
+	})
+	return k.pods(t, namespace, "app="+name)
+}
+
+// probe is a Deployment of the probe.
+func probe(name string, replicas int32, arguments ...string) *appsv1.Deployment {
 	labels, grace, noToken := map[string]string{"app": name}, int64(1), false
 	container := nativecorev1.Container{
 		Name: "probe", Image: probeImage, ImagePullPolicy: nativecorev1.PullIfNotPresent, Command: append([]string{"/probe"}, arguments...),
@@ -46,7 +55,7 @@ func (k *kube) probes(t *testing.T, namespace, name string, replicas int32, argu
 			Name: "POD", ValueFrom: &nativecorev1.EnvVarSource{FieldRef: &nativecorev1.ObjectFieldSelector{FieldPath: "metadata.name"}},
 		}},
 	}
-	_, err := k.typed.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
+	return &appsv1.Deployment{
 		ObjectMeta: nativemetav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas, Selector: &nativemetav1.LabelSelector{MatchLabels: labels},
@@ -58,12 +67,13 @@ func (k *kube) probes(t *testing.T, namespace, name string, replicas int32, argu
 				},
 			},
 		},
-	}, nativemetav1.CreateOptions{})
-	require.NoError(t, err, "making deployment %s", name)
-	eventually(t, 2*time.Minute, "pods of "+name+" are ready", func() error {
-		return k.podsReady(t.Context(), namespace, "app="+name, int(replicas))
-	})
-	return k.pods(t, namespace, "app="+name)
+	}
+}
+
+func (k *kube) deploy(t *testing.T, namespace string, deployment *appsv1.Deployment) {
+	t.Helper()
+	_, err := k.typed.AppsV1().Deployments(namespace).Create(t.Context(), deployment, nativemetav1.CreateOptions{})
+	require.NoError(t, err, "making deployment %s", deployment.Name)
 }
 
 // monitor has Prometheus scrape the pods with the label app=name.

@@ -68,6 +68,9 @@ func renderObjects(ctx context.Context, project, dir string) error {
 	if err = unstructured.SetNestedSlice(monitoring, []any{int64(slackPort)}, "alertmanager", "egressPorts"); err != nil {
 		return fmt.Errorf("opening the way to Slack: %w", err)
 	}
+	if err = unstructured.SetNestedSlice(monitoring, sooner(), "rules", "alerts"); err != nil {
+		return fmt.Errorf("configuring alerts: %w", err)
+	}
 	config["kansoku:slackUrl"] = offline.Secret(slackURL)
 	engine, err := up(ctx, project, stackName, config)
 	if err != nil {
@@ -79,6 +82,15 @@ func renderObjects(ctx context.Context, project, dir string) error {
 		return fmt.Errorf("listing the objects of stack %s: %w", stackName, err)
 	}
 	return writeJSON(dir, ObjectsFile, objects)
+}
+
+// sooner has those alerts fire within minutes that a test provokes. What they ask, and of what, stays as it is shipped.
+func sooner() []any {
+	var alerts []any
+	for _, name := range []string{"DynamoDBErrors", "PodCrashLooping", "TargetDown", "ThanosCompactHalted", "VolumeFull"} {
+		alerts = append(alerts, map[string]any{"name": name, "for": "2m"})
+	}
+	return alerts
 }
 
 func renderPolicies(ctx context.Context, project, dir string) error {

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -165,20 +166,79 @@ func judgeRules(t *testing.T, spec any) (int, error) {
 	return len(file.expressions()), run(t.Context(), nil, "", program(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", path)
 }
 
-// judgeLogRules of Loki's ruler, which has no tool of its own: every expression is parsed by logcli. What is no rule file has none.
+// lokiAlone is a configuration for a Loki that does nothing but load rules.
+const lokiAlone = `
+auth_enabled: false
+server: {http_listen_address: %[1]s, grpc_listen_address: %[1]s, log_level: error}
+common:
+  path_prefix: %[2]s/data
+  instance_addr: %[1]s
+  replication_factor: 1
+  ring: {kvstore: {store: inmemory}}
+  storage: {filesystem: {chunks_directory: %[2]s/chunks, rules_directory: %[2]s/written}}
+schema_config:
+  configs: [{from: "2020-01-01", store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
+ruler: {enable_api: true, storage: {type: local, local: {directory: %[2]s/rules}}}
+analytics: {reporting_enabled: false}
+`
+
+// judgeLogRules has the ruler of a Loki load rules, in the place of its only tenant, and tell which it has. There is no tool that does so
+// alone, and a Loki that cannot read a file starts all the same. What is no rule file has no rules.
 func judgeLogRules(t *testing.T, content string) (int, error) {
 	t.Helper()
 	var file ruleFile
-	if yaml.Unmarshal([]byte(content), &file) != nil {
+	if yaml.Unmarshal([]byte(content), &file) != nil || len(file.expressions()) == 0 {
 		return 0, nil
 	}
-	expressions := file.expressions()
-	for _, expression := range expressions {
-		if err := run(t.Context(), nil, expression, program(t, "logcli"), "fmt"); err != nil {
-			return len(expressions), fmt.Errorf("%s: %w", expression, err)
+	wanted := file.expressions()
+	dir, ip := t.TempDir(), nextAddress()
+	require.NoError(t, writeAll(dir, map[string]string{"rules/fake/rules.yaml": content, "loki.yaml": fmt.Sprintf(lokiAlone, ip, dir)}))
+	loki := start(t, "loki", program(t, "loki"), nil, "-config.file="+filepath.Join(dir, "loki.yaml"))
+	var answer []byte
+	status := 0
+	err := eventually(t.Context(), 30*time.Second, func(ctx context.Context) error {
+		if err := loki.ended(); err != nil {
+			return err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(ip, "3100")+"/loki/api/v1/rules", http.NoBody)
+		if err != nil {
+			return fmt.Errorf("asking for the rules: %w", err)
+		}
+		response, err := probing.Do(request)
+		if err != nil {
+			return fmt.Errorf("asking for the rules: %w", err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		answer, err = io.ReadAll(response.Body)
+		if status = response.StatusCode; err != nil || status >= http.StatusInternalServerError {
+			return fmt.Errorf("asking for the rules: %s: %w", response.Status, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return len(wanted), err
+	}
+	if status != http.StatusOK {
+		return len(wanted), fmt.Errorf("the ruler refuses them: %s", answer)
+	}
+	loaded := map[string][]struct {
+		Rules []struct {
+			Expr string `json:"expr"`
+		} `json:"rules"`
+	}{}
+	if err := yaml.Unmarshal(answer, &loaded); err != nil {
+		return len(wanted), fmt.Errorf("reading the ruler's answer: %w", err)
+	}
+	var got []string
+	for _, group := range loaded["rules.yaml"] {
+		for _, rule := range group.Rules {
+			got = append(got, rule.Expr)
 		}
 	}
-	return len(expressions), nil
+	if !slices.Equal(got, wanted) {
+		return len(wanted), fmt.Errorf("the ruler has %q, not %q", got, wanted)
+	}
+	return len(wanted), nil
 }
 
 func judgeAlertmanager(t *testing.T, path string) error {
@@ -308,6 +368,20 @@ func TestGolden(t *testing.T) {
 	t.Run("promtail", func(t *testing.T) {
 		golden(t, "promtail/testdata/*.yaml", func(t *testing.T, path string) {
 			assert.NoError(t, run(t.Context(), nil, "", program(t, "promtail"), "-config.file="+path, "-check-syntax"))
+		})
+	})
+	t.Run("rules", func(t *testing.T) {
+		golden(t, "rules/testdata/rules/*.yaml", func(t *testing.T, path string) {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if filepath.Base(path) == "logs.yaml" {
+				_, err = judgeLogRules(t, string(content))
+			} else {
+				var groups any
+				require.NoError(t, yaml.Unmarshal(content, &groups))
+				_, err = judgeRules(t, groups)
+			}
+			assert.NoError(t, err)
 		})
 	})
 	t.Run("thanos", func(t *testing.T) {
