@@ -47,7 +47,7 @@ bench-logs: bin/lab/loki bin/lab/minio bin/lab/minio-setup bin/lab/dynalite ## P
 	cd tests/lab && go run ./benchlogs
 
 .PHONY: verify
-verify: tools bin/preview lab-binaries verify-binaries ## Let the tools that consume what we render judge it: the API server, promtool, amtool, Loki, Thanos
+verify: tools bin/preview verify-binaries ## Let the tools that consume what we render judge it: the API server, promtool, amtool, Loki, Thanos
 	KANSOKU_LAB_TOOLS=required go test -count=1 ./components/rules
 	cd tests/lab && go test -count=1 -timeout 20m ./verify -v | sed -n '/^=== /!p'
 

@@ -30,7 +30,7 @@ const (
 
 // TestProvokedAlertsFireAndEnd: failures that are cheap to bring about each make their alert fire in both Prometheus, and it ends when the
 // failure is mended as its runbook says.
-func TestProvokedAlertsFireAndEnd(t *testing.T) { //nolint:paralleltest // whatever comes after it waits for all of them
+func TestProvokedAlertsFireAndEnd(t *testing.T) {
 	t.Run("CompactorHalted", compactorHalts)
 	t.Run("LokiWithoutItsTable", lokiLosesItsTable)
 	t.Run("TargetDown", targetGoesDown)
