@@ -64,8 +64,6 @@ type panel struct {
 	// by are the labels that a table has columns for, columns its numbers.
 	by      []string
 	columns []column
-	// text of the values, instead of numbers.
-	text map[string]dashboard.ValueMappingResult
 	// logQL says that the queries are for Loki.
 	logQL bool
 }
@@ -171,13 +169,6 @@ func (p panel) leads(links ...link) panel {
 // inLogQL asks Loki.
 func (p panel) inLogQL() panel {
 	p.logQL = true
-	return p
-}
-
-// upOrDown shows 1 and 0 as words.
-func (p panel) upOrDown() panel {
-	up, down, good, wrong := "up", "down", green, red
-	p.text = map[string]dashboard.ValueMappingResult{"1": {Text: &up, Color: &good}, "0": {Text: &down, Color: &wrong}}
 	return p
 }
 
@@ -360,9 +351,6 @@ func (p panel) fields() *dashboard.FieldConfigSource {
 	if p.share {
 		least, most := 0.0, 1.0
 		fields.Min, fields.Max = &least, &most
-	}
-	if p.text != nil {
-		fields.Mappings = []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: p.text}}}
 	}
 	for _, l := range p.links {
 		fields.Links = append(fields.Links, dashboard.DashboardLink{Title: l.title, Type: dashboard.DashboardLinkTypeLink, Url: &l.url, Tags: []string{}})

@@ -50,8 +50,10 @@ func (o Options) cluster() board {
 					column{"Healthy", units.Short, budgets("current_healthy") + usedUp, nil},
 					column{"Wanted", units.Short, budgets("desired_healthy") + usedUp, nil}).sized(12, 8).leads(o.toNamespace(cell)...),
 				list("Autoscalers of pods", "", []string{"namespace", "horizontalpodautoscaler"},
-					column{"Of its maximum", units.PercentUnit, autoscalers("status_current_replicas") + " / " + autoscalers("spec_max_replicas"),
-						[]step{{0, green}, {1, orange}}},
+					column{
+						"Of its maximum", units.PercentUnit, autoscalers("status_current_replicas") + " / " + autoscalers("spec_max_replicas"),
+						[]step{{0, green}, {1, orange}},
+					},
 					column{"Replicas", units.Short, autoscalers("status_current_replicas"), nil},
 					column{"Wanted", units.Short, autoscalers("status_desired_replicas"), nil}).sized(12, 8).leads(o.toNamespace(cell)...),
 			}},
@@ -125,8 +127,10 @@ func (o Options) nodes() board {
 					query{by(rate("node_disk_written_bytes_total"+of(disk)), "node, device"), "{{node}} {{device}}"}),
 			}},
 			{"Network", []panel{
-				graph("Received", units.BytesPerSecondIEC, "", query{by("sum by (instance) ("+rate("node_network_receive_bytes_total"+of(nic))+")", "node"), "{{node}}"}),
-				graph("Sent", units.BytesPerSecondIEC, "", query{by("sum by (instance) ("+rate("node_network_transmit_bytes_total"+of(nic))+")", "node"), "{{node}}"}),
+				graph("Received", units.BytesPerSecondIEC, "",
+					query{by("sum by (instance) ("+rate("node_network_receive_bytes_total"+of(nic))+")", "node"), "{{node}}"}),
+				graph("Sent", units.BytesPerSecondIEC, "",
+					query{by("sum by (instance) ("+rate("node_network_transmit_bytes_total"+of(nic))+")", "node"), "{{node}}"}),
 				graph("Packets dropped", units.PacketsPerSecond, "Received and dropped, or dropped before they were sent.",
 					query{by("sum by (instance) ("+rate("node_network_receive_drop_total"+of(nic))+")", "node"), "{{node}} in"},
 					query{by("sum by (instance) ("+rate("node_network_transmit_drop_total"+of(nic))+")", "node"), "{{node}} out"}),
@@ -179,5 +183,5 @@ func (o Options) namespaces() board {
 			}},
 		},
 	}
-	return o.withLogLines(b, `namespace=~"$namespace"`, "namespace", o.toNamespace(label))
+	return o.withLogLines(b, `namespace=~"$namespace"`, "namespace", "{{namespace}}", o.toNamespace(label))
 }

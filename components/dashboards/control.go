@@ -91,7 +91,8 @@ func (o Options) coreDNS() board {
 					query{sum("pod", "increase(coredns_panics_total"+dns()+rateWindow+")"), "{{pod}}"}).bad(1).sized(8, 8),
 				graph("Memory", units.BytesIEC, "", query{sum("namespace, pod", "process_resident_memory_bytes"+dns()), "{{pod}}"}).sized(8, 8).
 					leads(o.toPod(label)...),
-				graph("CPU", units.Short, "Cores.", query{sum("namespace, pod", rate("process_cpu_seconds_total"+dns())), "{{pod}}"}).sized(8, 8).leads(o.toPod(label)...),
+				graph("CPU", units.Short, "Cores.", query{sum("namespace, pod", rate("process_cpu_seconds_total"+dns())), "{{pod}}"}).
+					sized(8, 8).leads(o.toPod(label)...),
 			}},
 		},
 	}

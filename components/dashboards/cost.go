@@ -3,6 +3,7 @@ package dashboards
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 
@@ -116,13 +117,10 @@ func (o Options) costs() row {
 	const estimate = "An estimate at list prices in US dollars, from rates of requests and bytes as Thanos and Loki count them: no more than " +
 		"that. Nodes, the cluster itself, traffic and DynamoDB's storage are not in it. Elsewhere than on AWS: what it would cost there."
 	bill := o.bill()
-	total := ""
+	var parts []string
 	var queries []query
-	for i, one := range bill {
-		if i > 0 {
-			total += " + "
-		}
-		total += "(" + one.perMonth + " or vector(0))"
+	for _, one := range bill {
+		parts = append(parts, "("+one.perMonth+" or vector(0))")
 		queries = append(queries, query{one.perMonth, one.name})
 	}
 	requests := []query{{
@@ -133,7 +131,8 @@ func (o Options) costs() row {
 		requests = append(requests, query{sum("job, operation", rate("loki_s3_request_duration_seconds_count"+o.of("loki"))), "{{job}} {{operation}}"})
 	}
 	panels := []panel{
-		number("Per month", units.Dollars, "What a month costs that goes on like the time that is shown. "+estimate, total).over("mean").sized(4, 8),
+		number("Per month", units.Dollars, "What a month costs that goes on like the time that is shown. "+estimate,
+			strings.Join(parts, " + ")).over("mean").sized(4, 8),
 		graph("Per month, by what for", units.Dollars, estimate, queries...).stack().sized(10, 8),
 		graph("Requests to S3", units.RequestsPerSecond, "Uploads and lists (PUT, LIST) cost twelve times what reads do; to delete is free.",
 			requests...).stack().sized(10, 8),

@@ -220,41 +220,48 @@ func known(t *testing.T) map[string]map[string]bool {
 	return jobs
 }
 
-// Panels ask for what is scraped, and of whom it is scraped.
+// ofJob is whom a selector says that its series are from.
+var ofJob = regexp.MustCompile(`\bjob(=~?)"([^"]*)"`)
+
+// asks checks the selectors of an expression, and counts them: they ask for what is scraped, of whom it is scraped.
+func asks(t *testing.T, where, expr string, o Options, jobs map[string]map[string]bool) int {
+	t.Helper()
+	found := selected.FindAllStringSubmatch(expr, -1)
+	for _, one := range found {
+		name := one[1]
+		if strings.Contains(name, ":") {
+			assert.False(t, o.NoRecords, "%s: %s is recorded", where, name)
+			assert.Contains(t, records(), name, where)
+			continue
+		}
+		if jobs["every job"][name] || jobs["Prometheus itself"][name] {
+			continue
+		}
+		job := ofJob.FindStringSubmatch(one[2])
+		if !assert.NotNil(t, job, "%s: %s is of no job", where, one[0]) {
+			continue
+		}
+		wanted := regexp.MustCompile("^(?:" + job[2] + ")$")
+		scraped := slices.ContainsFunc(slices.Collect(maps.Keys(jobs)), func(name string) bool { return wanted.MatchString(name) && jobs[name][one[1]] })
+		assert.True(t, scraped, "%s: %s does not have %s", where, job[0], name)
+	}
+	return len(found)
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	jobs := known(t)
-	byJob := regexp.MustCompile(`\bjob(=~?)"([^"]*)"`)
-	each(t, func(t *testing.T, where string, o Options, _ board, p panel) {
+	each(t, func(t *testing.T, where string, o Options, b board, p panel) {
+		for _, v := range b.variables {
+			if v.kind == dashboard.VariableTypeQuery && !v.logQL {
+				assert.Positive(t, asks(t, where+", variable "+v.name, v.query, o, jobs), v.name)
+			}
+		}
 		if p.logQL {
 			return
 		}
 		for _, q := range p.queries {
-			found := 0
-			for _, one := range selected.FindAllStringSubmatch(q.expr, -1) {
-				name := one[1]
-				found++
-				if strings.Contains(name, ":") {
-					assert.False(t, o.NoRecords, "%s: %s is recorded", where, name)
-					assert.Contains(t, records(), name, where)
-					continue
-				}
-				if jobs["every job"][name] || jobs["Prometheus itself"][name] {
-					continue
-				}
-				job := byJob.FindStringSubmatch(one[2])
-				if !assert.NotNil(t, job, "%s: %s is of no job", where, one[0]) {
-					continue
-				}
-				scraped := false
-				for _, candidate := range slices.Sorted(maps.Keys(jobs)) {
-					if regexp.MustCompile("^(?:"+job[2]+")$").MatchString(candidate) && jobs[candidate][name] {
-						scraped = true
-					}
-				}
-				assert.True(t, scraped, "%s: %s does not have %s", where, job[0], name)
-			}
-			assert.Positive(t, found, "%s: %s asks for nothing", where, q.expr)
+			assert.Positive(t, asks(t, where, q.expr, o, jobs), "%s: %s asks for nothing", where, q.expr)
 			// Nothing is asked for without a selector, and so without a cluster.
 			rest := labelLists.ReplaceAllString(quoted.ReplaceAllString(selected.ReplaceAllString(q.expr, " "), " "), " ")
 			rest = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(rest, " ")
@@ -268,7 +275,9 @@ func TestMetrics(t *testing.T) {
 }
 
 // isNumber says whether a word is the exponent of a number.
-func isNumber(text string, at []int) bool { return at[0] > 0 && text[at[0]-1] >= '0' && text[at[0]-1] <= '9' }
+func isNumber(text string, at []int) bool {
+	return at[0] > 0 && text[at[0]-1] >= '0' && text[at[0]-1] <= '9'
+}
 
 // records are the recording rules of components/rules that panels may use.
 func records() []string {
@@ -297,9 +306,8 @@ func TestLinks(t *testing.T) {
 			for _, v := range variable.FindAllStringSubmatch(l.url, -1) {
 				has := slices.ContainsFunc(there[found[1]].variables, func(one choiceOf) bool { return one.name == v[1] })
 				assert.True(t, has, "%s: %s has no variable %s", where, found[1], v[1])
-				if of := regexp.MustCompile(`__field\.labels\.(\w+)`).FindStringSubmatch(v[2]); of != nil && !p.logQL {
-					grouped := slices.ContainsFunc(p.queries, func(q query) bool { return strings.Contains(q.expr, of[1]) })
-					assert.True(t, grouped, "%s: no series has a label %s", where, of[1])
+				if of := regexp.MustCompile(`__field\.labels\.(\w+)`).FindStringSubmatch(v[2]); of != nil {
+					assert.True(t, slices.ContainsFunc(p.queries, func(q query) bool { return keeps(q.expr, of[1]) }), "%s: no series has a label %s", where, of[1])
 				}
 				if of := regexp.MustCompile(`__data\.fields\.(\w+)`).FindStringSubmatch(v[2]); of != nil {
 					assert.Contains(t, p.by, of[1], where)
@@ -313,7 +321,14 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-
+// keeps says whether the series that an expression gives have a label: the first list of labels is the outermost.
+func keeps(expr, label string) bool {
+	list := regexp.MustCompile(`\bby \(([^)]*)\)`).FindStringSubmatch(expr)
+	if list == nil {
+		return strings.Contains(expr, label)
+	}
+	return slices.Contains(strings.Split(list[1], ", "), label)
+}
 
 type choiceOf = variable
 

@@ -114,7 +114,7 @@ func (o Options) nodeCPU(nodes string) string {
 		return aggregate("max", "node", perNode("1 - avg by (instance) (sum without (mode) ("+
 			rate("node_cpu_seconds_total"+machine(`mode=~"idle|iowait"`, `instance=~"`+nodes+`"`))+"))"))
 	}
-	return "node:node_cpu:ratio_rate5m" + in(`node=~"`+nodes+`"`)
+	return aggregate("max", "node", "node:node_cpu:ratio_rate5m"+in(`node=~"`+nodes+`"`))
 }
 
 func (o Options) nodeMemory(nodes string) string {
@@ -122,7 +122,7 @@ func (o Options) nodeMemory(nodes string) string {
 		selector := machine(`instance=~"` + nodes + `"`)
 		return aggregate("max", "node", perNode("1 - node_memory_MemAvailable_bytes"+selector+" / node_memory_MemTotal_bytes"+selector))
 	}
-	return "node:node_memory:ratio" + in(`node=~"`+nodes+`"`)
+	return aggregate("max", "node", "node:node_memory:ratio"+in(`node=~"`+nodes+`"`))
 }
 
 // spotNodes are 1 for each spot node, by node and zone.
@@ -148,13 +148,16 @@ func requested(resource string, matchers ...string) string {
 // Links from series to other dashboards, with the cluster and the time that are shown.
 const context = "&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
 
-// to links from a series to a dashboard: vars are the variables there, by the series' labels that they take.
-func to(title, name string, vars ...string) link {
-	url := "/d/" + uidPrefix + name + "?"
-	for i := 0; i < len(vars); i += 2 {
-		url += "var-" + vars[i] + "=" + vars[i+1] + "&"
+// with is the value of a variable of the dashboard that a link leads to.
+type with struct{ variable, value string }
+
+// to links to a dashboard.
+func to(title, name string, variables ...with) link {
+	var chosen []string
+	for _, one := range variables {
+		chosen = append(chosen, "var-"+one.variable+"="+one.value)
 	}
-	return link{title, strings.TrimSuffix(url, "&") + context}
+	return link{title, "/d/" + uidPrefix + name + "?" + strings.Join(chosen, "&") + context}
 }
 
 // label of the series that is pointed at.
@@ -165,19 +168,19 @@ func cell(name string) string { return "${__data.fields." + name + "}" }
 
 // toPod, toWorkload, toNamespace and toNode lead from what has these labels; value is label or cell.
 func (o Options) toPod(value func(string) string) []link {
-	return o.withLogs([]link{to("Pod", "pods", "namespace", value("namespace"), "pod", value("pod"))}, value("namespace"), value("pod"))
+	return o.withLogs([]link{to("Pod", "pods", with{"namespace", value("namespace")}, with{"pod", value("pod")})}, value("namespace"), value("pod"))
 }
 
 func (o Options) toWorkload(value func(string) string) []link {
-	return o.withLogs([]link{to("Workload", "workloads", "namespace", value("namespace"), "workload", value("workload"))},
+	return o.withLogs([]link{to("Workload", "workloads", with{"namespace", value("namespace")}, with{"workload", value("workload")})},
 		value("namespace"), value("workload")+"-.*")
 }
 
 func (o Options) toNamespace(value func(string) string) []link {
-	return o.withLogs([]link{to("Namespace", "namespaces", "namespace", value("namespace"))}, value("namespace"), everything)
+	return o.withLogs([]link{to("Namespace", "namespaces", with{"namespace", value("namespace")})}, value("namespace"), everything)
 }
 
-func toNode(value func(string) string) link { return to("Node", "nodes", "node", value("node")) }
+func toNode(value func(string) string) link { return to("Node", "nodes", with{"node", value("node")}) }
 
 // withLogs adds the way to the logs of the same namespace and pods.
 func (o Options) withLogs(links []link, namespace, pods string) []link {

@@ -119,8 +119,10 @@ func (o Options) collection() board {
 			{"Files", []panel{
 				graph("Files", units.Short, "That are read.", query{sum("node", read+"files_active_total"+of()), each}).leads(nodes),
 				graph("Still to read", units.BytesIEC, "The ten files of which most is still to be read. What the kubelet rotates away before is lost.",
-					query{"topk(10, max by (node, path) (" + read + "file_bytes_total" + of() + " - " + read + "read_bytes_total" + of() + ") > 0)",
-						"{{node}} {{path}}"}).leads(nodes),
+					query{
+						"topk(10, max by (node, path) (" + read + "file_bytes_total" + of() + " - " + read + "read_bytes_total" + of() + ") > 0)",
+						"{{node}} {{path}}",
+					}).leads(nodes),
 				graph("Read most", units.CountsPerSecond, "The ten files with the most lines.",
 					query{"topk(10, " + sum("node, path", rate(read+"read_lines_total"+of())) + ")", "{{node}} {{path}}"}).leads(nodes),
 			}},
@@ -153,7 +155,7 @@ func (o Options) explorer() board {
 				query{"sum by (namespace, app) (rate(" + found + " [$__auto]))", "{{namespace}} {{app}}"}).inLogQL().stack(),
 			graph("Lines that tell of trouble, by pod", units.CountsPerSecond,
 				"Of those that are found, the ones with one of the words error, fatal, panic and exception in them.",
-				query{"sum by (namespace, pod) (rate(" + found + " |~ `(?i)\\b(error|fatal|panic|exception)\\b` [$__auto]))", "{{namespace}} {{pod}}"}).
+				query{"sum by (namespace, pod) (rate(" + found + trouble + " [$__auto]))", "{{namespace}} {{pod}}"}).
 				inLogQL().stack().leads(pods),
 			lines("Lines", "The newest that are found.", found).sized(gridWidth, 20),
 			lines("Events of Kubernetes", "Of the same namespaces.", `{app="event-exporter", namespace=~"$namespace"}`),

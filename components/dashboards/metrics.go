@@ -54,7 +54,8 @@ func (o Options) prometheus() board {
 					query{sum(pod, happened("prometheus_tsdb_wal_corruptions_total")), "{{pod}} reading the write-ahead log"},
 					query{sum(pod, happened("prometheus_tsdb_wal_writes_failed_total")), "{{pod}} writing it"},
 					query{sum(pod, happened("prometheus_tsdb_reloads_failures_total")), "{{pod}} loading blocks"}).bad(1),
-				graph("Restarts", units.Short, "Within each moment that is shown.", query{sum(pod, "changes(process_start_time_seconds"+of()+rateWindow+")"), each}),
+				graph("Restarts", units.Short, "Within each moment that is shown.",
+					query{sum(pod, "changes(process_start_time_seconds"+of()+rateWindow+")"), each}),
 			}},
 			{"Evaluating and asking", []panel{
 				graph("Rules that fail", units.Short, "Within each moment that is shown.",
@@ -97,8 +98,10 @@ func (o Options) thanos() board {
 				graph("Connected stores", units.Short, "To which Thanos query is connected, by type.",
 					query{"max by (store_type) (" + sum("pod, store_type", "thanos_store_nodes_grpc_connections"+o.of("thanos-query")) + ")", "{{store_type}}"}),
 				graph("Errors of stores and sidecars", units.RequestsPerSecond, "Calls of Thanos query that fail.",
-					query{sum("grpc_method, grpc_code", rate("grpc_client_handled_total"+o.of("thanos-query", `grpc_code!="OK"`))),
-						"{{grpc_method}} {{grpc_code}}"}),
+					query{
+						sum("grpc_method, grpc_code", rate("grpc_client_handled_total"+o.of("thanos-query", `grpc_code!="OK"`))),
+						"{{grpc_method}} {{grpc_code}}",
+					}),
 				graph("Index cache of the store", units.PercentUnit, "Share of the lookups that need not go to the bucket.",
 					query{sum("item_type", rate("thanos_store_index_cache_hits_total"+o.of(store))) + " / " +
 						sum("item_type", rate("thanos_store_index_cache_requests_total"+o.of(store))), "{{item_type}}"}).of1(),
@@ -151,8 +154,7 @@ func (o Options) thanos() board {
 
 // alertmanager shows what wakes people.
 func (o Options) alertmanager() board {
-	const job = "alertmanager-main"
-	of := func(matchers ...string) string { return o.of(job, matchers...) }
+	of := func() string { return o.of("alertmanager-main") }
 	firing := "ALERTS" + in(`alertstate="firing"`, `alertname!="Watchdog"`)
 	return board{
 		name: "alertmanager", title: "Alertmanager", about: "What fires, and do people hear of it?", variables: base(),
@@ -172,8 +174,10 @@ func (o Options) alertmanager() board {
 				graph("Notifications", units.Short, "Within each moment that is shown, by way.",
 					query{sum("integration", "increase(alertmanager_notifications_total"+of()+rateWindow+")") + " > 0", "{{integration}}"}),
 				graph("Notifications that fail", units.Short, "Within each moment that is shown, by way.",
-					query{sum("integration, reason", "increase(alertmanager_notifications_failed_total"+of()+rateWindow+")") + " > 0",
-						"{{integration}} {{reason}}"}).bad(1),
+					query{
+						sum("integration, reason", "increase(alertmanager_notifications_failed_total"+of()+rateWindow+")") + " > 0",
+						"{{integration}} {{reason}}",
+					}).bad(1),
 				graph("How long notifications take", units.Seconds, "99th percentile, by way.",
 					query{quantile("0.99", "integration", "alertmanager_notification_latency_seconds", of()), "{{integration}}"}),
 				graph("Silences", units.Short, "", query{aggregate("max", "state", "alertmanager_silences"+of()), "{{state}}"}),

@@ -45,11 +45,16 @@ func (o Options) spot() board {
 					stack().sized(8, 8),
 				graph("CPU by zone", units.Short, "Cores that spot nodes have for pods.", query{zone(allocatable("cpu")), "{{zone}}"}).stack().sized(8, 8),
 				list("Zones and types", "", []string{zoned, typed},
-					column{"Nodes", units.Short, aggregate("count", zoned+", "+typed, "max by (node, "+zoned+", "+typed+") (kube_node_labels"+state(spots)+")"), nil}).
+					column{
+						"Nodes", units.Short,
+						aggregate("count", zoned+", "+typed, "max by (node, "+zoned+", "+typed+") (kube_node_labels"+state(spots)+")"), nil,
+					}).
 					sized(12, 8),
 				list("Spot nodes by age", "", []string{"node", "zone"},
-					column{"Age", units.DurationSeconds,
-						"time() - max by (node) (kube_node_created" + state() + ") * on (node) group_left (zone) " + o.spotNodes(), nil}).
+					column{
+						"Age", units.DurationSeconds,
+						"time() - max by (node) (kube_node_created" + state() + ") * on (node) group_left (zone) " + o.spotNodes(), nil,
+					}).
 					sized(12, 8).leads(toNode(cell)),
 			}},
 			{"Is there room, if a zone loses some?", []panel{

@@ -5,22 +5,25 @@ import "github.com/grafana/grafana-foundation-sdk/go/units"
 // someApp matches every stream. Loki asks for something in each selector that does not match the empty text.
 const someApp = `app=~".+"`
 
-// withLogLines adds how much is logged, by label, and what, as far as there are logs.
-func (o Options) withLogLines(b board, selector, by string, links []link) board {
+// withLogLines adds how much is logged, by labels, and what of it tells of trouble, as far as there are logs.
+func (o Options) withLogLines(b board, selector, by, legend string, links []link) board {
 	if !o.logs() {
 		return b
 	}
-	selector = someApp + ", " + selector
+	counted := func(filter string) query {
+		return query{"sum by (" + by + ") (rate({" + someApp + ", " + selector + "}" + filter + " [$__auto]))", legend}
+	}
 	b.variables = append(b.variables, logsSource())
 	b.rows = append(b.rows, row{"Logs", []panel{
-		graph("Log lines", units.CountsPerSecond, "", query{"sum by (" + by + ") (rate({" + selector + "}[$__auto]))", "{{" + by + "}}"}).
-			inLogQL().leads(links...),
+		graph("Log lines", units.CountsPerSecond, "", counted("")).inLogQL().leads(links...),
 		graph("Log lines that tell of trouble", units.CountsPerSecond, "Lines with one of the words error, fatal, panic and exception in them.",
-			query{"sum by (" + by + ") (rate({" + selector + "} |~ `(?i)\\b(error|fatal|panic|exception)\\b` [$__auto]))", "{{" + by + "}}"}).
-			inLogQL().leads(links...),
+			counted(trouble)).inLogQL().leads(links...),
 	}})
 	return b
 }
+
+// trouble keeps the lines that tell of some.
+const trouble = " |~ `(?i)\\b(error|fatal|panic|exception)\\b`"
 
 // workloads shows deployments, stateful sets, daemon sets and jobs.
 func (o Options) workloads() board {
@@ -75,7 +78,7 @@ func (o Options) workloads() board {
 		},
 	}
 	// Lines have no workload; the names of its pods begin with its own.
-	return o.withLogLines(b, `namespace=~"$namespace", pod=~"(${workload:pipe})-.*"`, "pod", o.toPod(label))
+	return o.withLogLines(b, `namespace=~"$namespace", pod=~"(${workload:pipe})-.*"`, "namespace, pod", "{{pod}}", o.toPod(label))
 }
 
 func (o Options) workloadVariable() variable {
@@ -106,6 +109,10 @@ func (o Options) pods() board {
 	net := func(metric string) query {
 		return query{sum("namespace, pod", rate(metric+cadvisor(space, chosen))), each}
 	}
+	// The series without a container sum up the others once more.
+	disk := func(metric string) query {
+		return query{sum("namespace, pod", rate(metric+cadvisor(space, chosen, `container!=""`))), each}
+	}
 	b := board{
 		name: "pods", title: "Pods", about: "How are pods, and the containers in them?",
 		variables: append(base(), namespaceVariable(),
@@ -115,16 +122,24 @@ func (o Options) pods() board {
 				list("Containers", "", []string{"namespace", "pod", "container"},
 					column{"CPU", units.Short, sum(byContainer, usage), nil},
 					column{"Memory", units.BytesIEC, sum(byContainer, memory), nil},
-					column{"Of its limit", units.PercentUnit, sum(byContainer, memory) + " / " + limit("memory"),
-						[]step{{0, green}, {0.8, orange}, {0.95, red}}},
-					column{"Restarts", units.Short, sum(byContainer, "kube_pod_container_status_restarts_total"+state(space, chosen)),
-						[]step{{0, green}, {1, orange}}},
-					column{"Ready", units.Short, sum(byContainer, "kube_pod_container_status_ready"+state(space, chosen)),
-						[]step{{0, red}, {1, green}}}).leads(o.toPod(cell)...),
+					column{
+						"Of its limit", units.PercentUnit, sum(byContainer, memory) + " / " + limit("memory"),
+						[]step{{0, green}, {0.8, orange}, {0.95, red}},
+					},
+					column{
+						"Restarts", units.Short, sum(byContainer, "kube_pod_container_status_restarts_total"+state(space, chosen)),
+						[]step{{0, green}, {1, orange}},
+					},
+					column{
+						"Ready", units.Short, sum(byContainer, "kube_pod_container_status_ready"+state(space, chosen)),
+						[]step{{0, red}, {1, green}},
+					}).leads(o.toPod(cell)...),
 				list("Where they are", "", []string{"namespace", "pod", "node"},
-					column{"Started", units.DateTimeFromNow,
+					column{
+						"Started", units.DateTimeFromNow,
 						"1000 * " + aggregate("max", "namespace, pod", "kube_pod_start_time"+state(space, chosen)) +
-							" * on (namespace, pod) group_left (node) " + aggregate("max", "namespace, pod, node", "kube_pod_info"+state(space, chosen)), nil}).
+							" * on (namespace, pod) group_left (node) " + aggregate("max", "namespace, pod, node", "kube_pod_info"+state(space, chosen)), nil,
+					}).
 					sized(12, 8).leads(toNode(cell)),
 				list("Why containers ended or wait", "The reason for which a container ended last, and for which one waits now.",
 					[]string{"namespace", "pod", "container", "reason"},
@@ -157,8 +172,8 @@ func (o Options) pods() board {
 			{"Network and disk", []panel{
 				graph("Network in", units.BytesPerSecondIEC, "", net("container_network_receive_bytes_total")).leads(links...),
 				graph("Network out", units.BytesPerSecondIEC, "", net("container_network_transmit_bytes_total")).leads(links...),
-				graph("Disk reads", units.BytesPerSecondIEC, "", net("container_fs_reads_bytes_total")).leads(links...),
-				graph("Disk writes", units.BytesPerSecondIEC, "", net("container_fs_writes_bytes_total")).leads(links...),
+				graph("Disk reads", units.BytesPerSecondIEC, "", disk("container_fs_reads_bytes_total")).leads(links...),
+				graph("Disk writes", units.BytesPerSecondIEC, "", disk("container_fs_writes_bytes_total")).leads(links...),
 			}},
 		},
 	}
@@ -166,7 +181,7 @@ func (o Options) pods() board {
 		return b
 	}
 	const selector = `namespace=~"$namespace", pod=~"${pod:pipe}"`
-	b = o.withLogLines(b, selector, "pod", links)
+	b = o.withLogLines(b, selector, "namespace, pod", "{{pod}}", links)
 	last := &b.rows[len(b.rows)-1]
 	last.panels = append(last.panels, lines("Lines", "The newest lines of these pods.", "{"+someApp+", "+selector+"}").
 		leads(link{"Logs", "/d/" + uidPrefix + "logs?var-namespace=${namespace:pipe}&var-pod=${pod:pipe}&${__url_time_range}"}))
@@ -192,9 +207,11 @@ func (o Options) volumes() board {
 					column{"Inodes", units.PercentUnit, inodes, filled},
 					column{"Size", units.BytesIEC, of("capacity_bytes"), nil},
 					column{"Free", units.BytesIEC, of("available_bytes"), nil},
-					column{"Full in", units.DurationSeconds,
+					column{
+						"Full in", units.DurationSeconds,
 						of("available_bytes") + " / (- " + aggregate("min", claim, "deriv(kubelet_volume_stats_available_bytes"+kubelet(space)+"[6h])") + " > 0)",
-						[]step{{0, red}, {86400, orange}, {4 * 86400, green}}}).leads(o.toNamespace(cell)...),
+						[]step{{0, red}, {86400, orange}, {4 * 86400, green}},
+					}).leads(o.toNamespace(cell)...),
 				graph("Full", units.PercentUnit, "Share of the space that is taken.", query{full, each}).of1().above(0.8, 0.9).leads(o.toNamespace(label)...),
 				graph("Inodes", units.PercentUnit, "Share of the inodes that are taken.", query{inodes, each}).of1().above(0.8, 0.9).
 					leads(o.toNamespace(label)...),
