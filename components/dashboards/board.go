@@ -57,8 +57,8 @@ type panel struct {
 	width, height            uint32
 	steps                    []step
 	links                    []link
-	// stacked shows series on top of each other, share from 0 to 1.
-	stacked, share bool
+	// stacked shows series on top of each other, bounded from 0 to 1.
+	stacked, bounded bool
 	// calc makes one number of a range; without it a number is asked for at the end of the range only.
 	calc string
 	// by are the labels that a table has columns for, columns its numbers.
@@ -130,9 +130,9 @@ func (p panel) stack() panel {
 	return p
 }
 
-// of1 is a share of one: its axis goes from 0 to 1.
-func (p panel) of1() panel {
-	p.share = true
+// ratio has an axis from 0 to 1.
+func (p panel) ratio() panel {
+	p.bounded = true
 	return p
 }
 
@@ -191,6 +191,7 @@ func (b board) render() ([]byte, error) {
 		Title: "Dashboards", Type: dashboard.DashboardLinkTypeDashboards, Icon: "external link", Tags: []string{tag},
 		AsDropdown: true, IncludeVars: true, KeepTime: true,
 	}}
+	d.Annotations.List = []dashboard.AnnotationQuery{builtIn()}
 	for _, v := range b.variables {
 		d.Templating.List = append(d.Templating.List, v.model())
 	}
@@ -214,6 +215,15 @@ func (b board) render() ([]byte, error) {
 		y += high
 	}
 	return marshal(d)
+}
+
+// builtIn are Grafana's own annotations, which every dashboard has.
+func builtIn() dashboard.AnnotationQuery {
+	kind, source, own, hidden, form := "grafana", "-- Grafana --", 1.0, true, "dashboard"
+	return dashboard.AnnotationQuery{
+		Name: "Annotations & Alerts", Datasource: common.DataSourceRef{Type: &kind, Uid: &source}, Enable: true, Hide: &hidden,
+		IconColor: "rgba(0, 211, 255, 1)", BuiltIn: &own, Type: &form,
+	}
 }
 
 // marshal gives every key its place by the alphabet, and leaves < and > as they are.
@@ -348,7 +358,7 @@ func (p panel) fields() *dashboard.FieldConfigSource {
 		mode = dashboard.FieldColorModeIdThresholds
 	}
 	fields.Color = &dashboard.FieldColor{Mode: mode}
-	if p.share {
+	if p.bounded {
 		least, most := 0.0, 1.0
 		fields.Min, fields.Max = &least, &most
 	}

@@ -79,7 +79,7 @@ func (o Options) coreDNS() board {
 			}},
 			{"Where answers come from", []panel{
 				graph("Cache", units.PercentUnit, "Share of the questions that are answered from the cache.",
-					query{sum("", rate("coredns_cache_hits_total"+dns())) + " / " + sum("", rate("coredns_cache_requests_total"+dns())), "hits"}).of1(),
+					query{sum("", rate("coredns_cache_hits_total"+dns())) + " / " + sum("", rate("coredns_cache_requests_total"+dns())), "hits"}).ratio(),
 				graph("In the cache", units.Short, "", query{sum("type", "coredns_cache_entries"+dns()), "{{type}}"}),
 				graph("Resolvers outside", units.Seconds, "99th percentile of the time that the resolvers take that CoreDNS asks itself.",
 					query{quantile("0.99", "to", "coredns_proxy_request_duration_seconds", dns()), "{{to}}"}),

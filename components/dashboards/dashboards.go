@@ -51,7 +51,9 @@ func (o Options) Validate() error {
 	var errs check.Errors
 	errs.Require(kube.IsDNSLabel(o.Namespace), "namespace", o.Namespace, "must be at most 63 lower-case letters, digits and dashes")
 	errs.Require(kube.IsDNSLabel(o.HostNamespace), "hostNamespace", o.HostNamespace, "must be at most 63 lower-case letters, digits and dashes")
-	check.OneOf(&errs, "collector", o.Collector, "", collector.Promtail, collector.Alloy)
+	if o.logs() {
+		check.OneOf(&errs, "collector", o.Collector, collector.Promtail, collector.Alloy)
+	}
 	errs.Require(!o.DynamoDB || o.Collector != "", "dynamoDB", o.DynamoDB, "must not be set without a collector: there are no logs")
 	errs.Under("prices", o.Prices.validate())
 	return errs.Err()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
@@ -153,7 +154,12 @@ func TestPanels(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, where string, _ Options, b board, p panel) {
 		assert.NotEmpty(t, p.title, where)
-		assert.NotEmpty(t, p.unit, where)
+		if p.kind == kindGraph || p.kind == kindNumber {
+			assert.Contains(t, unitsInWords(), p.unit, where)
+		}
+		for _, c := range p.columns {
+			assert.NotEmpty(t, c.unit, where)
+		}
 		assert.NotEmpty(t, p.queries, where)
 		variables := map[string]bool{}
 		for _, v := range b.variables {
@@ -314,7 +320,7 @@ func TestLinks(t *testing.T) {
 				}
 			}
 		}
-		if o.logs() && slices.Contains([]string{"workloads", "pods"}, b.name) && p.unit != "dateTimeFromNow" && p.title != "Where they are" {
+		if o.logs() && slices.Contains([]string{"workloads", "pods"}, b.name) && p.title != "Where they are" {
 			leads := slices.ContainsFunc(p.links, func(l link) bool { return strings.HasPrefix(l.url, "/d/"+uidPrefix+"logs?") })
 			assert.True(t, leads, "%s does not lead to the logs", where)
 		}
@@ -363,7 +369,7 @@ func TestRefused(t *testing.T) {
 	_, err := All(Options{Namespace: "A", Collector: "fluentd", Prices: Prices{S3Write: -1}})
 	require.EqualError(t, err, `validating dashboards: namespace: must be at most 63 lower-case letters, digits and dashes, got "A"
 hostNamespace: must be at most 63 lower-case letters, digits and dashes, got "A-host"
-collector: must be one of , promtail, alloy, got "fluentd"
+collector: must be one of promtail, alloy, got "fluentd"
 prices.s3Write: must not be negative, got -1`)
 	_, err = All(Options{DynamoDB: true})
 	require.EqualError(t, err, "validating dashboards: dynamoDB: must not be set without a collector: there are no logs, got true")
@@ -411,6 +417,15 @@ func TestPromQL(t *testing.T) {
 	t.Logf("%d expressions parsed", len(rules))
 }
 
+// unitsInWords says what Grafana's units are.
+func unitsInWords() map[string]string {
+	return map[string]string{
+		units.Short: "number", units.PercentUnit: "share", units.BytesIEC: "bytes", units.BytesPerSecondIEC: "bytes a second",
+		units.CountsPerSecond: "number a second", units.RequestsPerSecond: "requests a second", units.PacketsPerSecond: "packets a second",
+		units.Seconds: "seconds", units.DurationSeconds: "duration", units.Dollars: "USD",
+	}
+}
+
 // TestPage holds docs/dashboards.
 func TestPage(t *testing.T) {
 	t.Parallel()
@@ -441,7 +456,7 @@ func TestPage(t *testing.T) {
 					}
 					what = strings.TrimSpace(what + " By " + strings.Join(p.by, ", ") + ": " + strings.Join(columns, ", ") + ".")
 				}
-				unit := p.unit
+				unit := unitsInWords()[p.unit]
 				if p.kind == kindTable || p.kind == kindLines {
 					unit = p.kind
 				}

@@ -145,8 +145,8 @@ func requested(resource string, matchers ...string) string {
 	return running(sum("namespace, pod", "kube_pod_container_resource_requests"+state(append(matchers, `resource="`+resource+`"`)...)))
 }
 
-// Links from series to other dashboards, with the cluster and the time that are shown.
-const context = "&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+// stay keeps the source of data, the cluster and the time that are shown.
+const stay = "&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
 
 // with is the value of a variable of the dashboard that a link leads to.
 type with struct{ variable, value string }
@@ -157,7 +157,7 @@ func to(title, name string, variables ...with) link {
 	for _, one := range variables {
 		chosen = append(chosen, "var-"+one.variable+"="+one.value)
 	}
-	return link{title, "/d/" + uidPrefix + name + "?" + strings.Join(chosen, "&") + context}
+	return link{title, "/d/" + uidPrefix + name + "?" + strings.Join(chosen, "&") + stay}
 }
 
 // label of the series that is pointed at.

@@ -55,7 +55,7 @@ func (o Options) loki() board {
 				graph("Queries of LogQL", units.Seconds, "99th percentile, by type.",
 					query{quantile("0.99", "query_type", "logql_query_duration_seconds", of()), "{{query_type}}"}),
 				graph("Caches", units.PercentUnit, "Share of the keys that were found.",
-					query{share(sum("name", rate("loki_cache_hits"+of())), sum("name", rate("loki_cache_fetched_keys"+of()))), "{{name}}"}).of1(),
+					query{share(sum("name", rate("loki_cache_hits"+of())), sum("name", rate("loki_cache_fetched_keys"+of()))), "{{name}}"}).ratio(),
 			}},
 			{"Bucket", []panel{
 				graph("Requests to S3", units.RequestsPerSecond, "",

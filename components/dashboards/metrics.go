@@ -94,7 +94,7 @@ func (o Options) thanos() board {
 					query{sum("handler, code", rate("http_requests_total"+queries)), "{{handler}} {{code}}"}).stack(),
 				graph("Queries that run", units.PercentUnit, "Of as many as may run at once. At 1 they wait for each other.",
 					query{sum("pod", "thanos_query_concurrent_gate_queries_in_flight"+o.of("thanos-query")) + " / " +
-						sum("pod", "thanos_query_concurrent_gate_queries_max"+o.of("thanos-query")), "{{pod}}"}).of1().above(0.7, 0.9),
+						sum("pod", "thanos_query_concurrent_gate_queries_max"+o.of("thanos-query")), "{{pod}}"}).ratio().above(0.7, 0.9),
 				graph("Connected stores", units.Short, "To which Thanos query is connected, by type.",
 					query{"max by (store_type) (" + sum("pod, store_type", "thanos_store_nodes_grpc_connections"+o.of("thanos-query")) + ")", "{{store_type}}"}),
 				graph("Errors of stores and sidecars", units.RequestsPerSecond, "Calls of Thanos query that fail.",
@@ -104,7 +104,7 @@ func (o Options) thanos() board {
 					}),
 				graph("Index cache of the store", units.PercentUnit, "Share of the lookups that need not go to the bucket.",
 					query{sum("item_type", rate("thanos_store_index_cache_hits_total"+o.of(store))) + " / " +
-						sum("item_type", rate("thanos_store_index_cache_requests_total"+o.of(store))), "{{item_type}}"}).of1(),
+						sum("item_type", rate("thanos_store_index_cache_requests_total"+o.of(store))), "{{item_type}}"}).ratio(),
 				graph("Blocks that the store shows", units.Short, "", query{sum("pod", "thanos_bucket_store_blocks_loaded"+o.of(store)), "{{pod}}"}),
 			}},
 			{"Writes", []panel{

@@ -59,9 +59,9 @@ func (o Options) spot() board {
 			}},
 			{"Is there room, if a zone loses some?", []panel{
 				graph("CPU requested by zone", units.PercentUnit, "Of what the zone's spot nodes have for pods.",
-					query{zone(requests("cpu")) + " / " + zone(allocatable("cpu")), "{{zone}}"}).of1().above(0.85, 0.95),
+					query{zone(requests("cpu")) + " / " + zone(allocatable("cpu")), "{{zone}}"}).ratio().above(0.85, 0.95),
 				graph("Memory requested by zone", units.PercentUnit, "Of what the zone's spot nodes have for pods.",
-					query{zone(requests("memory")) + " / " + zone(allocatable("memory")), "{{zone}}"}).of1().above(0.85, 0.95),
+					query{zone(requests("memory")) + " / " + zone(allocatable("memory")), "{{zone}}"}).ratio().above(0.85, 0.95),
 			}},
 			{"What is taken back", []panel{
 				graph("Taken back by zone", units.Short, "Spot nodes of the last hour that are gone without the autoscaler having removed them.",

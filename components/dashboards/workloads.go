@@ -212,8 +212,8 @@ func (o Options) volumes() board {
 						of("available_bytes") + " / (- " + aggregate("min", claim, "deriv(kubelet_volume_stats_available_bytes"+kubelet(space)+"[6h])") + " > 0)",
 						[]step{{0, red}, {86400, orange}, {4 * 86400, green}},
 					}).leads(o.toNamespace(cell)...),
-				graph("Full", units.PercentUnit, "Share of the space that is taken.", query{full, each}).of1().above(0.8, 0.9).leads(o.toNamespace(label)...),
-				graph("Inodes", units.PercentUnit, "Share of the inodes that are taken.", query{inodes, each}).of1().above(0.8, 0.9).
+				graph("Full", units.PercentUnit, "Share of the space that is taken.", query{full, each}).ratio().above(0.8, 0.9).leads(o.toNamespace(label)...),
+				graph("Inodes", units.PercentUnit, "Share of the inodes that are taken.", query{inodes, each}).ratio().above(0.8, 0.9).
 					leads(o.toNamespace(label)...),
 			}},
 			{"Claims", []panel{

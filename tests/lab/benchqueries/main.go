@@ -68,13 +68,13 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	begun := time.Now()
 	samples := 0
 	for day := range o.days {
-		n, err := o.blocks(ctx, dir, end.AddDate(0, 0, day-o.days), day)
-		if err != nil {
-			return err
+		n, failed := o.blocks(ctx, dir, end.AddDate(0, 0, day-o.days), day)
+		if failed != nil {
+			return failed
 		}
 		samples += n
 	}
-	fmt.Fprintf(out, "%d days of %d samples, written in %s\n", o.days, samples, time.Since(begun).Round(time.Second))
+	_, _ = fmt.Fprintf(out, "%d days of %d samples, written in %s\n", o.days, samples, time.Since(begun).Round(time.Second))
 	server, stop, err := o.serve(ctx, dir)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (o options) compare(ctx context.Context, server string, end time.Time, out 
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "panel\tseries\twithout records\twith\tx\t")
+	_, _ = fmt.Fprintln(table, "panel\tseries\twithout records\twith\tx\t")
 	var before, after time.Duration
 	for i, p := range with {
 		raw, _, err := o.time(ctx, server, without[i], end, step)
@@ -243,10 +243,10 @@ func (o options) compare(ctx context.Context, server string, end time.Time, out 
 			return err
 		}
 		before, after = before+raw, after+recorded
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%.1f\t\n", p.name, series, raw.Round(time.Millisecond), recorded.Round(time.Millisecond),
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%.1f\t\n", p.name, series, raw.Round(time.Millisecond), recorded.Round(time.Millisecond),
 			raw.Seconds()/recorded.Seconds())
 	}
-	fmt.Fprintf(table, "all, one after the other\t\t%s\t%s\t%.1f\t\n", before.Round(time.Millisecond), after.Round(time.Millisecond),
+	_, _ = fmt.Fprintf(table, "all, one after the other\t\t%s\t%s\t%.1f\t\n", before.Round(time.Millisecond), after.Round(time.Millisecond),
 		before.Seconds()/after.Seconds())
 	return table.Flush()
 }

@@ -80,8 +80,8 @@ func (s size) of(day int) []series {
 		}
 		if i%podsPerNode == 0 {
 			add(always(1), `kube_node_info{%s,%s}`, state, node)
-			add(always(1), `kube_node_labels{%s,%s,label_lifecycle="Ec2Spot",label_topology_kubernetes_io_zone="zone-%d"}`, state, node, i%3)
-			add(always(1), `node_zone:spot_nodes:info{%s,%s,zone="zone-%d"}`, records, node, i%3)
+			add(always(1), `kube_node_labels{%s,%s,label_lifecycle="Ec2Spot",label_topology_kubernetes_io_zone="zone-%d"}`, state, node, i/podsPerNode%3)
+			add(always(1), `node_zone:spot_nodes:info{%s,%s,zone="zone-%d"}`, records, node, i/podsPerNode%3)
 			for _, resource := range []string{"cpu", "memory"} {
 				add(always(2), `kube_node_status_allocatable{%s,%s,resource="%s"}`, state, node, resource)
 			}
