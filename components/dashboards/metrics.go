@@ -112,7 +112,7 @@ func (o Options) thanos() board {
 					query{sum("pod", happened("thanos_shipper_uploads_total", o.of(sidecar))), "{{pod}}"},
 					query{sum("pod", happened("thanos_shipper_upload_failures_total", o.of(sidecar))), "{{pod}} failed"}),
 				graph("Since the last upload", units.DurationSeconds, "",
-					query{"time() - " + aggregate("max", "pod", "thanos_objstore_bucket_last_successful_upload_time"+o.of(sidecar)) + " > 0", "{{pod}}"}).
+					query{"time() - (" + aggregate("max", "pod", "thanos_objstore_bucket_last_successful_upload_time"+o.of(sidecar)) + " > 0)", "{{pod}}"}).
 					above(3*3600, 5*3600),
 				graph("Prometheus behind the sidecar", units.Short, "1 while the sidecar reaches its Prometheus.",
 					query{aggregate("min", "pod", "thanos_sidecar_prometheus_up"+o.of(sidecar)), "{{pod}}"}),
