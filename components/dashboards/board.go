@@ -284,6 +284,7 @@ func (p panel) model(id uint32) *dashboard.Panel {
 		}
 		one.Transformations = p.transformations()
 	case kindLines:
+		one.Links = p.ways() // lines have no series to lead from
 		one.Options = logs.Options{
 			ShowTime: true, WrapLogMessage: true, EnableLogDetails: true, SortOrder: common.LogsSortOrderDescending,
 			DedupStrategy: common.LogsDedupStrategyNone,
@@ -339,6 +340,15 @@ func (p panel) transformations() []dashboard.DataTransformerConfig {
 	}
 }
 
+// ways are the links.
+func (p panel) ways() []dashboard.DashboardLink {
+	var all []dashboard.DashboardLink
+	for _, l := range p.links {
+		all = append(all, dashboard.DashboardLink{Title: l.title, Type: dashboard.DashboardLinkTypeLink, Url: &l.url, Tags: []string{}})
+	}
+	return all
+}
+
 func thresholds(steps []step) *dashboard.ThresholdsConfig {
 	config := &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: green}}}
 	for i, s := range steps {
@@ -362,8 +372,8 @@ func (p panel) fields() *dashboard.FieldConfigSource {
 		least, most := 0.0, 1.0
 		fields.Min, fields.Max = &least, &most
 	}
-	for _, l := range p.links {
-		fields.Links = append(fields.Links, dashboard.DashboardLink{Title: l.title, Type: dashboard.DashboardLinkTypeLink, Url: &l.url, Tags: []string{}})
+	if p.kind != kindLines {
+		fields.Links = p.ways()
 	}
 	source := &dashboard.FieldConfigSource{Overrides: []dashboard.DashboardFieldConfigSourceOverrides{}}
 	switch p.kind {
