@@ -46,6 +46,10 @@ bench: tools bin/preview ## Print times, memory, constructor costs and the criti
 bench-logs: bin/lab/loki bin/lab/minio bin/lab/minio-setup bin/lab/dynalite ## Print what the same lines cost in S3 and DynamoDB as configured in 2020 and as we do
 	cd tests/lab && go run ./benchlogs
 
+.PHONY: bench-queries
+bench-queries: bin/lab/prometheus bin/lab/promtool ## Print how long the panels of two dashboards take over 30 days, with recording rules and without
+	cd tests/lab && go run ./benchqueries
+
 .PHONY: verify
 verify: tools bin/preview verify-binaries ## Let the tools that consume what we render judge it: the API server, promtool, amtool, Loki, Thanos
 	KANSOKU_LAB_TOOLS=required go test -count=1 ./components/rules

@@ -91,7 +91,7 @@ func (d Dashboard) validate() (model, error) {
 
 // source is the address of one of our data sources; nil if there is no such source.
 func (a Args) source(uid string) pulumi.StringInput {
-	return map[string]pulumi.StringInput{thanosUID: a.ThanosURL, lokiUID: a.LokiURL, alertmanagerUID: a.AlertmanagerURL}[uid]
+	return map[string]pulumi.StringInput{ThanosUID: a.ThanosURL, LokiUID: a.LokiURL, AlertmanagerUID: a.AlertmanagerURL}[uid]
 }
 
 // validate checks what is wired; the settings check themselves.

@@ -202,9 +202,9 @@ func (s Settings) ini(genericSecret bool) ([]byte, error) {
 
 // The data sources' identifiers, which dashboards refer to.
 const (
-	thanosUID       = "thanos"
-	lokiUID         = "loki"
-	alertmanagerUID = "alertmanager"
+	ThanosUID       = "thanos"
+	LokiUID         = "loki"
+	AlertmanagerUID = "alertmanager"
 )
 
 // sources are the addresses of what Grafana reads; empty ones are not there.
@@ -290,7 +290,7 @@ func toLogs() []correlation {
 	var selector []string
 	for _, label := range []string{"namespace", "pod", "container"} {
 		selector = append(selector, fmt.Sprintf(`%s="${%s}"`, label, label))
-		links = append(links, correlate(lokiUID, label, "Logs of the "+label, "What the "+label+" of this metric logs",
+		links = append(links, correlate(LokiUID, label, "Logs of the "+label, "What the "+label+" of this metric logs",
 			correlationTarget{Expr: "{" + strings.Join(selector, ", ") + "}", QueryType: "range"}))
 	}
 	return links
@@ -300,7 +300,7 @@ func toLogs() []correlation {
 func toMetrics() []correlation {
 	const pod = `namespace="${namespace}", pod="${pod}", container!=""`
 	link := func(label, what, expr string) correlation {
-		return correlate(thanosUID, "pod", label, what+" of the pod that wrote this line",
+		return correlate(ThanosUID, "pod", label, what+" of the pod that wrote this line",
 			correlationTarget{Expr: "sum by (namespace, pod, container) (" + expr + ")", Range: true})
 	}
 	return []correlation{
@@ -315,7 +315,7 @@ func (s sources) provision() ([]byte, error) {
 	linked := s.thanos != "" && s.loki != ""
 	if s.thanos != "" {
 		source := dataSource{
-			Name: "Thanos", UID: thanosUID, Type: "prometheus", Access: "proxy", URL: s.thanos, IsDefault: true,
+			Name: "Thanos", UID: ThanosUID, Type: "prometheus", Access: "proxy", URL: s.thanos, IsDefault: true,
 			JSONData: prometheusData{HTTPMethod: "POST", PrometheusType: "Thanos", TimeInterval: s.scrapeInterval},
 		}
 		if linked {
@@ -325,7 +325,7 @@ func (s sources) provision() ([]byte, error) {
 	}
 	if s.loki != "" {
 		data := lokiData{MaxLines: 1000}
-		source := dataSource{Name: "Loki", UID: lokiUID, Type: "loki", Access: "proxy", URL: s.loki, IsDefault: s.thanos == ""}
+		source := dataSource{Name: "Loki", UID: LokiUID, Type: "loki", Access: "proxy", URL: s.loki, IsDefault: s.thanos == ""}
 		if linked {
 			// What a correlation starts from and mentions must be a field; labels are not.
 			for _, label := range []string{"namespace", "pod"} {
@@ -338,7 +338,7 @@ func (s sources) provision() ([]byte, error) {
 	}
 	if s.alertmanager != "" {
 		file.DataSources = append(file.DataSources, dataSource{
-			Name: "Alertmanager", UID: alertmanagerUID, Type: "alertmanager", Access: "proxy", URL: s.alertmanager,
+			Name: "Alertmanager", UID: AlertmanagerUID, Type: "alertmanager", Access: "proxy", URL: s.alertmanager,
 			JSONData: alertmanagerData{Implementation: "prometheus"},
 		})
 	}
@@ -419,7 +419,7 @@ func (d ComDashboard) replacements(has func(uid string) bool) string {
 	for _, placeholder := range sorted(d.Datasources) {
 		replace(regexp.QuoteMeta(placeholder), d.Datasources[placeholder])
 	}
-	replace("DS_LOKI[^}]*", lokiUID)
-	replace("DS_[^}]*", thanosUID)
+	replace("DS_LOKI[^}]*", LokiUID)
+	replace("DS_[^}]*", ThanosUID)
 	return strings.Join(commands, ";")
 }

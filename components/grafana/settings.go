@@ -242,7 +242,7 @@ func (s Settings) validateGrafanaCom(errs *check.Errors) {
 			uid := d.Datasources[placeholder]
 			errs.Require(placeholderForm.MatchString(placeholder), at+"datasources", placeholder,
 				"must be keyed by placeholders: DS_ and letters, digits, underscores, dots and dashes")
-			check.OneOf(errs, at+"datasources."+placeholder, uid, thanosUID, lokiUID, alertmanagerUID)
+			check.OneOf(errs, at+"datasources."+placeholder, uid, ThanosUID, LokiUID, AlertmanagerUID)
 		}
 	}
 	requireDirectories(errs, "grafanaCom", s.comFolders())

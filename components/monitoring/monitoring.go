@@ -16,6 +16,7 @@ import (
 	"github.com/kansoku/kansoku/components/alloy"
 	"github.com/kansoku/kansoku/components/autoscaler"
 	"github.com/kansoku/kansoku/components/collector"
+	"github.com/kansoku/kansoku/components/dashboards"
 	"github.com/kansoku/kansoku/components/events"
 	"github.com/kansoku/kansoku/components/exporters/adapter"
 	"github.com/kansoku/kansoku/components/exporters/kubestatemetrics"
@@ -281,9 +282,17 @@ func (b *builder) logs() error {
 }
 
 func (b *builder) dashboards() error {
+	shows := b.Dashboards
+	if !b.NoDashboards {
+		own, err := dashboards.All(b.shows())
+		if err != nil {
+			return err
+		}
+		shows = append(own, shows...)
+	}
 	args := &grafana.Args{
 		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, ScrapeInterval: b.Prometheus.ScrapeInterval,
-		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: b.Dashboards,
+		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: shows,
 	}
 	if b.Loki != nil {
 		args.LokiURL = b.built.LokiURL
@@ -304,6 +313,18 @@ func (b *builder) dashboards() error {
 	}
 	b.built.GrafanaURL, b.built.GrafanaPassword = shown.URL, shown.AdminPassword
 	return nil
+}
+
+// shows is what the dashboards are about.
+func (b *builder) shows() dashboards.Options {
+	options := dashboards.Options{
+		Namespace: b.Namespace, HostNamespace: b.HostNamespace(), Autoscaler: b.scales(),
+	}
+	if b.Loki != nil {
+		options.Collector = b.Collector.Kind
+		options.DynamoDB = slices.ContainsFunc(b.Loki.Schema, func(p loki.Period) bool { return p.Index == loki.DynamoDB })
+	}
+	return options
 }
 
 func (b *builder) autoscaler() error {

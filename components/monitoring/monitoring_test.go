@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kansoku/kansoku/components/collector"
+	"github.com/kansoku/kansoku/components/grafana"
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
@@ -140,6 +141,34 @@ func TestAlertsAreOfWhatIsThere(t *testing.T) {
 	require.NotContains(t, metrics["ComponentDown"], "loki")
 	require.NotContains(t, metrics, "LokiSlow")
 	require.Empty(t, logs)
+}
+
+// The dashboards are about what there is, come before those that the program brings, and can be left out.
+func TestDashboards(t *testing.T) {
+	t.Parallel()
+	names := func(change func(*monitoring.Args)) []string {
+		a := args()
+		a.Dashboards = []grafana.Dashboard{{Name: "ours", JSON: `{"title": "Ours"}`}}
+		change(a)
+		var found []string
+		for _, one := range deploy(t, a).OfType("kubernetes:core/v1:ConfigMap") {
+			if name, own := strings.CutPrefix(one.Name, "m-grafana-dashboard-"); own {
+				found = append(found, name)
+			}
+		}
+		slices.Sort(found)
+		return found
+	}
+	everything := []string{
+		"alertmanager", "apiserver", "cluster", "collection", "coredns", "logs", "loki", "namespaces", "nodes", "ours", "overview", "pods",
+		"prometheus", "spot", "thanos", "volumes", "workloads",
+	}
+	require.Equal(t, everything, names(func(*monitoring.Args) {}))
+	withoutLogs := slices.DeleteFunc(slices.Clone(everything), func(name string) bool {
+		return slices.Contains([]string{"collection", "logs", "loki"}, name)
+	})
+	require.Equal(t, withoutLogs, names(func(a *monitoring.Args) { a.Loki = nil }))
+	require.Equal(t, []string{"ours"}, names(func(a *monitoring.Args) { a.NoDashboards = true }))
 }
 
 func TestAlloyInPlaceOfPromtail(t *testing.T) {

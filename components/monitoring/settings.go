@@ -57,6 +57,8 @@ type Settings struct {
 	Thanos thanos.Settings `pulumi:"thanos,optional"`
 	// Grafana shows metrics and logs.
 	Grafana grafana.Settings `pulumi:"grafana,optional"`
+	// NoDashboards leaves out the dashboards of the stack and of the cluster (docs/dashboards). Default: false.
+	NoDashboards bool `pulumi:"noDashboards,optional"`
 	// Loki keeps logs. Default: there are no logs, and no collector.
 	Loki *loki.Settings `pulumi:"loki,optional"`
 	// Collector reads the logs of every node.
@@ -241,7 +243,7 @@ type Args struct {
 	AlertSecrets map[string]pulumi.StringInput `pulumi:"alertSecrets,optional"`
 	// GrafanaOAuthSecret is the client secret of the login that Grafana's settings name (generic OAuth, GitHub or Google). Default: none.
 	GrafanaOAuthSecret pulumi.StringInput `pulumi:"grafanaOAuthSecret,optional"`
-	// Dashboards of Grafana, beside those of grafana.com. Default: none.
+	// Dashboards of Grafana, beside the own ones and those of grafana.com. Default: none.
 	Dashboards []grafana.Dashboard `pulumi:"dashboards,optional"`
 	// ExistingCRDs leaves the operator's definitions to someone else, who must have made them before. Default: false.
 	ExistingCRDs bool `pulumi:"existingCrds,optional"`

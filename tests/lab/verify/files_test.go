@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -42,6 +43,9 @@ func judgeFiles(t *testing.T, c *cluster, objects []*unstructured.Unstructured, 
 			require.NoError(t, err)
 			for _, content := range data {
 				n, err := judgeLogRules(t, content)
+				assert.NoError(t, err, id(object))
+				rules += n
+				n, err = judgeDashboard(t, content)
 				assert.NoError(t, err, id(object))
 				rules += n
 			}
@@ -239,6 +243,55 @@ func judgeLogRules(t *testing.T, content string) (int, error) {
 		return len(wanted), fmt.Errorf("the ruler has %q, not %q", got, wanted)
 	}
 	return len(wanted), nil
+}
+
+// dashboardQueries is what of a dashboard's JSON is read.
+type dashboardQueries struct {
+	Panels []struct {
+		Title   string `json:"title"`
+		Targets []struct {
+			Expr       string `json:"expr"`
+			Datasource struct {
+				Type string `json:"type"`
+			} `json:"datasource"`
+		} `json:"targets"`
+	} `json:"panels"`
+}
+
+// grafanaRanges have a length in the place of Grafana's. Its other variables stand in texts, where they are as good as any.
+var grafanaRanges = strings.NewReplacer("$__rate_interval", "2m", "$__range", "6h", "$__auto", "2m")
+
+// judgeDashboard has every query of a dashboard parsed. What is no dashboard has none.
+func judgeDashboard(t *testing.T, content string) (int, error) {
+	t.Helper()
+	var dashboard dashboardQueries
+	if json.Unmarshal([]byte(content), &dashboard) != nil {
+		return 0, nil
+	}
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	logs := 0
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			expr := grafanaRanges.Replace(target.Expr)
+			if target.Datasource.Type != "loki" {
+				rules = append(rules, rule{fmt.Sprintf("panel:%d", len(rules)), expr})
+				continue
+			}
+			logs++
+			if err := run(t.Context(), nil, expr, program(t, "logcli"), "fmt"); err != nil {
+				return len(rules) + logs, fmt.Errorf("%s: %s: %w", panel.Title, expr, err)
+			}
+		}
+	}
+	if len(rules) == 0 {
+		return logs, nil
+	}
+	n, err := judgeRules(t, map[string]any{"groups": []any{map[string]any{"name": "panels", "rules": rules}}})
+	return n + logs, err
 }
 
 func judgeAlertmanager(t *testing.T, path string) error {
