@@ -143,6 +143,42 @@ func TestAlertsAreOfWhatIsThere(t *testing.T) {
 	require.Empty(t, logs)
 }
 
+// With an address for Grafana every alert leads to a dashboard that is there.
+func TestAlertsLinkToDashboards(t *testing.T) {
+	t.Parallel()
+	links := func(change func(*monitoring.Args)) []string {
+		a := args()
+		change(a)
+		r := deploy(t, a)
+		uids := map[string]bool{}
+		for _, one := range r.OfType("kubernetes:core/v1:ConfigMap") {
+			if strings.HasPrefix(one.Name, "m-grafana-dashboard-") {
+				uids["kansoku-"+strings.TrimPrefix(one.Name, "m-grafana-dashboard-")] = true
+			}
+		}
+		var found []string
+		for _, object := range r.OfType("kubernetes:monitoring.coreos.com/v1:PrometheusRule") {
+			for _, one := range object.Field("spec", "groups", 0, "rules").([]any) {
+				annotations, _ := one.(map[string]any)["annotations"].(map[string]any)
+				link, ok := annotations["dashboard_url"].(string)
+				if !ok {
+					continue
+				}
+				uid, ours := strings.CutPrefix(link, "https://grafana.example.com/d/")
+				require.True(t, ours, link)
+				require.True(t, uids[uid], "%s is no dashboard", uid)
+				found = append(found, link)
+			}
+		}
+		return found
+	}
+	require.Empty(t, links(func(*monitoring.Args) {}))
+	require.Greater(t, len(links(func(a *monitoring.Args) { a.Grafana.Server.RootURL = "https://grafana.example.com/" })), 50)
+	require.Empty(t, links(func(a *monitoring.Args) {
+		a.Grafana.Server.RootURL, a.NoDashboards = "https://grafana.example.com/", true
+	}))
+}
+
 // The dashboards are about what there is, come before those that the program brings, and can be left out.
 func TestDashboards(t *testing.T) {
 	t.Parallel()

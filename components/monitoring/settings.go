@@ -1,6 +1,7 @@
 package monitoring
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -81,9 +82,12 @@ func (s Settings) WithDefaults() Settings {
 	}
 	s = sized(s)
 	s.Operator, s.Prometheus, s.Alertmanager = s.Operator.WithDefaults(), s.Prometheus.WithDefaults(), s.Alertmanager.WithDefaults()
-	s.Rules = s.Rules.WithDefaults()
 	s.KubeStateMetrics, s.NodeExporter, s.Adapter = s.KubeStateMetrics.WithDefaults(), s.NodeExporter.WithDefaults(), s.Adapter.WithDefaults()
 	s.Thanos, s.Grafana = s.Thanos.WithDefaults(), s.Grafana.WithDefaults()
+	if !s.NoDashboards {
+		s.Rules.GrafanaURL = cmp.Or(s.Rules.GrafanaURL, s.Grafana.Server.RootURL)
+	}
+	s.Rules = s.Rules.WithDefaults()
 	if s.Loki != nil {
 		logs := s.Loki.WithDefaults()
 		s.Loki = &logs

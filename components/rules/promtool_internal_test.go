@@ -103,7 +103,7 @@ func (p proof) tests(t *testing.T, of alert, in group) []unitTest {
 		alerts = append(alerts, told{p.Labels, p.Says})
 	}
 	for _, one := range alerts {
-		labels, annotations := of.labels(in), of.annotations(defaultRunbooks)
+		labels, annotations := of.labels(in), Settings{RunbookBase: defaultRunbooks}.annotations(of, in)
 		maps.Copy(labels, one.Labels)
 		annotations["description"] = one.Says
 		fires.Expect = append(fires.Expect, expected{labels, annotations})

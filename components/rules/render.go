@@ -123,7 +123,7 @@ func (a Args) render(namespace, host string) []monitoringv1.RuleGroup {
 		}
 		for _, f := range a.filled(g, namespace, host) {
 			hold := monitoringv1.Duration(f.hold)
-			rule := monitoringv1.Rule{Alert: f.name, Expr: intstr.FromString(f.expr), Labels: f.labels(g), Annotations: f.annotations(a.RunbookBase)}
+			rule := monitoringv1.Rule{Alert: f.name, Expr: intstr.FromString(f.expr), Labels: f.labels(g), Annotations: a.annotations(f, g)}
 			if hold != "0s" {
 				rule.For = &hold
 			}
@@ -151,7 +151,7 @@ func Logs(settings Settings, namespace, cluster string) []loki.RuleGroup {
 			labels := f.labels(g)
 			labels["cluster"] = cluster
 			one.Rules = append(one.Rules, loki.Rule{
-				Alert: f.name, Expr: f.expr, For: f.hold, Labels: labels, Annotations: f.annotations(a.RunbookBase),
+				Alert: f.name, Expr: f.expr, For: f.hold, Labels: labels, Annotations: a.annotations(f, g),
 			})
 		}
 		if len(one.Rules) > 0 {
@@ -187,9 +187,25 @@ func (f alert) labels(g group) map[string]string {
 	return map[string]string{"severity": f.severity, "area": g.name}
 }
 
-func (f alert) annotations(runbooks string) map[string]string {
-	return map[string]string{
-		"summary": f.summary, "description": f.description, "runbook_url": strings.TrimSuffix(runbooks, "/") + "/" + f.runbook + ".md",
+func (s Settings) annotations(f alert, g group) map[string]string {
+	all := map[string]string{
+		"summary": f.summary, "description": f.description, "runbook_url": strings.TrimSuffix(s.RunbookBase, "/") + "/" + f.runbook + ".md",
+	}
+	if s.GrafanaURL != "" {
+		all["dashboard_url"] = strings.TrimSuffix(s.GrafanaURL, "/") + "/d/" + g.dashboard()
+	}
+	return all
+}
+
+// dashboard is the uid of the one that shows a group's subject, as package dashboards has it.
+func (g group) dashboard() string {
+	switch g.name {
+	case "stack", "cost":
+		return "kansoku-overview"
+	case "metrics":
+		return "kansoku-prometheus"
+	default:
+		return "kansoku-" + g.name
 	}
 }
 

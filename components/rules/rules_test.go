@@ -396,9 +396,10 @@ func TestRefused(t *testing.T) {
 		`alerts[0]: must change something: for, threshold, window or severity, got "NodeDown"`: {
 			Alerts: []rules.Alert{{Name: "NodeDown"}},
 		},
-		`runbookBase: must be a URL such as "https://wiki.example.org/runbooks", got "docs"`: {RunbookBase: "docs"},
-		`mustLog[0].namespace: must be a namespace's name, got ""`:                           {MustLog: []rules.Workload{{App: "web"}}},
-		`mustLog[0].app: must be the label of log lines, got "a\"b"`:                         {MustLog: []rules.Workload{{Namespace: "shop", App: `a"b`}}},
+		`runbookBase: must be a URL such as "https://wiki.example.org/runbooks", got "docs"`:     {RunbookBase: "docs"},
+		`grafanaUrl: must be a URL such as "https://grafana.example.com", got "grafana.example"`: {GrafanaURL: "grafana.example"},
+		`mustLog[0].namespace: must be a namespace's name, got ""`:                               {MustLog: []rules.Workload{{App: "web"}}},
+		`mustLog[0].app: must be the label of log lines, got "a\"b"`:                             {MustLog: []rules.Workload{{Namespace: "shop", App: `a"b`}}},
 	} {
 		require.EqualError(t, s.WithDefaults().Validate(), want)
 	}

@@ -39,6 +39,9 @@ type Settings struct {
 	Alerts []Alert `pulumi:"alerts,optional"`
 	// RunbookBase is the address that the file names of the runbooks are appended to. Default: docs/runbooks of this repository on GitHub.
 	RunbookBase string `pulumi:"runbookBase,optional"`
+	// GrafanaURL is where people reach Grafana ("https://grafana.example.com"): each alert links to the dashboard of its area there, as package
+	// dashboards names them. Default: grafana.server.rootUrl where the stack has these dashboards; without it, no links.
+	GrafanaURL string `pulumi:"grafanaUrl,optional"`
 	// MustLog are workloads that are never silent for long: LogSilence is about them. Default: Loki itself, which logs every evaluation of
 	// these very alerts.
 	MustLog []Workload `pulumi:"mustLog,optional"`
@@ -102,9 +105,8 @@ func (s Settings) Validate() error {
 			errs.Under(key, change.validate(known[change.Name]))
 		}
 	}
-	base, err := url.Parse(s.RunbookBase)
-	errs.Require(err == nil && (base.Scheme == "https" || base.Scheme == "http") && base.Host != "", "runbookBase", s.RunbookBase,
-		`must be a URL such as "https://wiki.example.org/runbooks"`)
+	errs.Require(isURL(s.RunbookBase), "runbookBase", s.RunbookBase, `must be a URL such as "https://wiki.example.org/runbooks"`)
+	errs.Require(s.GrafanaURL == "" || isURL(s.GrafanaURL), "grafanaUrl", s.GrafanaURL, `must be a URL such as "https://grafana.example.com"`)
 	for i, workload := range s.MustLog {
 		key := fmt.Sprintf("mustLog[%d].", i)
 		errs.Require(kube.IsDNSLabel(workload.Namespace), key+"namespace", workload.Namespace, "must be a namespace's name")
@@ -112,6 +114,11 @@ func (s Settings) Validate() error {
 		errs.Require(quotable, key+"app", workload.App, "must be the label of log lines")
 	}
 	return errs.Err()
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // validate checks the change against the alert that it is for.

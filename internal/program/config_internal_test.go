@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 		"alerts": {
 			settings{"kansoku:monitoring": `{"rules": {"disable": ["NodeDown"], "alerts": [{"name": "NodeDown", "threshold": "much"}, {"nam": "x"}]}}`},
 			[]string{
-				`kansoku:monitoring.rules.disable: is not a key; known are disabled, alerts, runbookBase, mustLog, got ["NodeDown"]`,
+				`kansoku:monitoring.rules.disable: is not a key; known are disabled, alerts, runbookBase, grafanaUrl, mustLog, got ["NodeDown"]`,
 				`kansoku:monitoring.rules.alerts[0].threshold: must be a number, got "much"`,
 				`kansoku:monitoring.rules.alerts[1].nam: is not a key; known are name, for, threshold, window, severity, got "x"`,
 			},
