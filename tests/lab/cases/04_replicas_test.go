@@ -34,7 +34,7 @@ const dedupRange = 8
 func outages(t *testing.T) map[string]outage {
 	t.Helper()
 	found := map[string]outage{}
-	content, err := os.ReadFile(labDir(t, outagesFile))
+	content, err := os.ReadFile(labDir(t, "var", outagesFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return found
 	}
@@ -49,12 +49,12 @@ func rememberOutage(t *testing.T, cause string, one outage) {
 	all[cause] = one
 	content, err := json.MarshalIndent(all, "", "  ")
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(labDir(t, outagesFile), content, 0o600))
+	require.NoError(t, os.WriteFile(labDir(t, "var", outagesFile), content, 0o600))
 }
 
 func forgetOutages(t *testing.T) {
 	t.Helper()
-	if err := os.Remove(labDir(t, outagesFile)); !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(labDir(t, "var", outagesFile)); !errors.Is(err, os.ErrNotExist) {
 		require.NoError(t, err)
 	}
 }

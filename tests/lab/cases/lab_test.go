@@ -594,13 +594,13 @@ func expectRestart(t *testing.T, pod nativecorev1.Pod, container string) {
 	expected[restartKey(pod, container)]++
 	content, err := json.MarshalIndent(expected, "", "  ")
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(labDir(t, restartsFile), content, 0o600))
+	require.NoError(t, os.WriteFile(labDir(t, "var", restartsFile), content, 0o600))
 }
 
 func expectedRestarts(t *testing.T) map[string]int32 {
 	t.Helper()
 	expected := map[string]int32{}
-	content, err := os.ReadFile(labDir(t, restartsFile))
+	content, err := os.ReadFile(labDir(t, "var", restartsFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return expected
 	}
