@@ -152,8 +152,8 @@ func TestAlertsLinkToDashboards(t *testing.T) {
 		r := deploy(t, a)
 		uids := map[string]bool{}
 		for _, one := range r.OfType("kubernetes:core/v1:ConfigMap") {
-			if strings.HasPrefix(one.Name, "m-grafana-dashboard-") {
-				uids["kansoku-"+strings.TrimPrefix(one.Name, "m-grafana-dashboard-")] = true
+			if name, own := strings.CutPrefix(one.Name, "m-grafana-dashboard-"); own {
+				uids["kansoku-"+name] = true
 			}
 		}
 		var found []string
