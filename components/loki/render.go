@@ -135,6 +135,7 @@ type ingester struct {
 	ChunkTargetSize     int    `json:"chunk_target_size"`
 	ChunkIdlePeriod     string `json:"chunk_idle_period"`
 	MaxChunkAge         string `json:"max_chunk_age"`
+	SyncPeriod          string `json:"sync_period"`
 	AutoForgetUnhealthy bool   `json:"autoforget_unhealthy,omitempty"`
 	WAL                 wal    `json:"wal"`
 }
@@ -320,9 +321,11 @@ func (p plan) chunkStore() chunkStore {
 
 // ingester fills chunks as far as it can: what is paid for is their number. Lines may come late by half of the greatest age.
 func (p plan) ingester() ingester {
-	age, idle := p.chunkAge()
+	age := p.chunkAge()
 	return ingester{
-		ChunkEncoding: p.ChunkEncoding, ChunkTargetSize: 1_572_864, ChunkIdlePeriod: idle.String(), MaxChunkAge: age.String(),
+		ChunkEncoding: p.ChunkEncoding, ChunkTargetSize: 1_572_864, ChunkIdlePeriod: (age / 3).String(), MaxChunkAge: age.String(),
+		// Loki's default, an hour, cuts chunks when they are a tenth full, so that replicas make the same ones: for a cache that they share.
+		SyncPeriod: "0s",
 		// A replica that died would keep others, started anew, from becoming ready.
 		AutoForgetUnhealthy: p.Replicas > 1,
 		WAL: wal{
@@ -334,8 +337,7 @@ func (p plan) ingester() ingester {
 
 // querier asks the ingesters for everything that they may still hold; an hour is for the flush to take place.
 func (p plan) querier() querier {
-	age, _ := p.chunkAge()
-	return querier{QueryIngestersWithin: (age + time.Hour).String()}
+	return querier{QueryIngestersWithin: (p.chunkAge() + time.Hour).String()}
 }
 
 func (p plan) limits() limits {

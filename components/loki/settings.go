@@ -53,8 +53,8 @@ type Limits struct {
 	IngestionBurstMB int `pulumi:"ingestionBurstMB,optional"`
 	// PerStreamRateMB that one stream, as a rule one container, may send per second, in MB; five times of it at once. Default: 10 (3).
 	PerStreamRateMB int `pulumi:"perStreamRateMB,optional"`
-	// MaxStreams that are open at once: a stream is a set of labels, and stays open for a sixth of MaxChunkAge after its last line.
-	// Default: 10000 (5000).
+	// MaxStreams that are open at once: a stream is a set of labels, a pod of a job for one, and stays open for a third of MaxChunkAge
+	// after its last line. Default: 20000 (5000).
 	MaxStreams int `pulumi:"maxStreams,optional"`
 	// MaxLineSizeKB of one line, in KB; what is longer is cut off, not refused. Default: 256 (256, refused).
 	MaxLineSizeKB int `pulumi:"maxLineSizeKB,optional"`
@@ -70,7 +70,7 @@ func (l Limits) WithDefaults() Limits {
 	}{
 		{&l.IngestionRateMB, 20},
 		{&l.PerStreamRateMB, 10},
-		{&l.MaxStreams, 10000},
+		{&l.MaxStreams, 20000},
 		{&l.MaxLineSizeKB, 256},
 		{&l.MaxQuerySeries, 2000},
 	} {
@@ -132,9 +132,9 @@ type Settings struct {
 	RequireZones bool `pulumi:"requireZones,optional"`
 	// ChunkEncoding compresses chunks: snappy, gzip or zstd. zstd halves what is stored and doubles the memory. Default: snappy.
 	ChunkEncoding string `pulumi:"chunkEncoding,optional"`
-	// MaxChunkAge is how long a chunk that does not fill is kept open, from 1h to 24h; without a new line, a sixth of it. The longer, the fewer
+	// MaxChunkAge is how long a chunk that does not fill is kept open, from 1h to 24h; without a new line, a third of it. The longer, the fewer
 	// objects and index rows are paid for; but until then its lines are on the replicas' volumes only, and up to 1.5 MB of each stream
-	// in their memory: take less for thousands of streams. Default: 12h (upstream: 2h; `make bench-logs` compares).
+	// in their memory: take less for thousands of streams. Default: 12h (upstream: 2h, or 30m without a line; `make bench-logs` compares).
 	MaxChunkAge string `pulumi:"maxChunkAge,optional"`
 	// Limits of ingestion and queries.
 	Limits Limits `pulumi:"limits,optional"`
@@ -172,10 +172,10 @@ func (s Settings) WithDefaults() Settings {
 	return s
 }
 
-// chunkAge is MaxChunkAge, and how long a silent stream's chunk stays open. The settings must be valid.
-func (s Settings) chunkAge() (age, idle time.Duration) {
-	age, _ = check.ParseDuration(s.MaxChunkAge)
-	return age, age / 6
+// chunkAge is MaxChunkAge. The settings must be valid.
+func (s Settings) chunkAge() time.Duration {
+	age, _ := check.ParseDuration(s.MaxChunkAge)
+	return age
 }
 
 // uses says whether some period has this index.

@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		StorageSize: "10Gi", StorageClass: "gp3", ChunkEncoding: "snappy", MaxChunkAge: "12h",
 		Resources: kube.Resources{CPU: "200m", Memory: "1Gi", MemoryLimit: "2Gi"},
 		Limits: loki.Limits{
-			IngestionRateMB: 20, IngestionBurstMB: 40, PerStreamRateMB: 10, MaxStreams: 10000, MaxLineSizeKB: 256, MaxQuerySeries: 2000,
+			IngestionRateMB: 20, IngestionBurstMB: 40, PerStreamRateMB: 10, MaxStreams: 20000, MaxLineSizeKB: 256, MaxQuerySeries: 2000,
 		},
 	}
 	got := given.WithDefaults()

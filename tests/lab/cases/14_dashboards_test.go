@@ -23,7 +23,8 @@ func withoutData() map[string]string {
 	const (
 		quiet    = "nothing is wrong"
 		noEvents = "the event exporter's pod is left out of the lab"
-		noRules  = "there are no rules"
+		noStats  = "the lab's volumes are directories of the node, which the kubelet does not measure"
+		noIO     = "the lab's cgroups do not count what is read and written"
 		noLimits = "no container of the stack has a CPU limit"
 	)
 	return map[string]string{
@@ -42,7 +43,11 @@ func withoutData() map[string]string {
 		"pods / CPU that is waited for":                 "the node may have no pressure information",
 		"pods / Why containers ended or wait":           quiet,
 		"pods / Log lines that tell of trouble":         quiet,
-		"volumes / Volumes in use / Full in":            "nothing grows in the lab",
+		"overview / Fullest volume":                     noStats,
+		"volumes / Volumes in use":                      noStats,
+		"pods / Disk reads":                             noIO,
+		"pods / Disk writes":                            noIO,
+		"spot / Pods without a node":                    quiet,
 		"apiserver / Errors":                            quiet,
 		"apiserver / Requests turned away":              quiet,
 		"apiserver / Webhooks":                          "the lab has none",
@@ -51,8 +56,7 @@ func withoutData() map[string]string {
 		"spot / Taken back by zone":                     "no node is taken back in the lab",
 		"spot / Events of nodes":                        noEvents,
 		"prometheus / Targets down":                     quiet,
-		"prometheus / Rules that fail":                  noRules,
-		"prometheus / Rules by time":                    noRules,
+		"prometheus / Rules that fail":                  quiet,
 		"thanos / Errors of stores and sidecars":        quiet,
 		"thanos / Requests that fail":                   quiet,
 		"alertmanager / Firing":                         quiet,

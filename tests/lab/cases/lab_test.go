@@ -309,6 +309,8 @@ func (a promAPI) ask(ctx context.Context, path string, form url.Values) ([]serie
 	if answer.Status != "success" {
 		return nil, fmt.Errorf("%s: %s", form.Get("query"), answer.Error)
 	}
+	// Thanos gives what PromQL notes of an expression among its warnings: of a counter whose name does not end in _total, for one.
+	answer.Warnings = slices.DeleteFunc(answer.Warnings, func(one string) bool { return strings.HasPrefix(one, "PromQL info") })
 	if len(answer.Warnings) > 0 {
 		return nil, fmt.Errorf("%s: %w: %q", form.Get("query"), errPartial, answer.Warnings)
 	}
