@@ -69,6 +69,8 @@ kansoku:monitoring:
 ` + "```" + `
 
 A name that is none is refused, as is a threshold or a window of an alert that has none.
+
+With grafana.server.rootUrl, or rules.grafanaUrl, each also links to the dashboard of its area.
 `
 
 // ours lists the catalogue.
