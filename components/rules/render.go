@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kansoku/kansoku/components/collector"
+	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/loki"
 )
 
@@ -201,11 +202,11 @@ func (s Settings) annotations(f alert, g group) map[string]string {
 func (g group) dashboard() string {
 	switch g.name {
 	case "stack", "cost":
-		return "kansoku-overview"
+		return kube.PartOf + "-overview"
 	case "metrics":
-		return "kansoku-prometheus"
+		return kube.PartOf + "-prometheus"
 	default:
-		return "kansoku-" + g.name
+		return kube.PartOf + "-" + g.name
 	}
 }
 
