@@ -2,10 +2,6 @@ package program
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kansoku/kansoku/internal/comments"
 )
 
 // TestReference holds docs/configuration.md against the settings' own comments. UPDATE_GOLDEN=1 rewrites it.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	docs, err := fieldDocs(filepath.Join("..", ".."))
+	docs, err := comments.Fields(filepath.Join("..", ".."), "infra", "components", "internal/program")
 	require.NoError(t, err)
 	var page strings.Builder
 	page.WriteString("# Configuration\n\nEvery key of a stack file, from the comments of the code. " +
@@ -101,50 +99,4 @@ func structOf(t reflect.Type) reflect.Type {
 		return t
 	}
 	return nil
-}
-
-// fieldDocs reads the comments of all struct fields of this module: "<package path>.<Type>.<Field>" to one line of text.
-func fieldDocs(root string) (map[string]string, error) {
-	docs := map[string]string{}
-	read := func(path string, file *ast.File) {
-		dir, _ := filepath.Rel(root, filepath.Dir(path))
-		for _, declaration := range file.Decls {
-			general, ok := declaration.(*ast.GenDecl)
-			if !ok {
-				continue
-			}
-			for _, spec := range general.Specs {
-				named, ok := spec.(*ast.TypeSpec)
-				if !ok {
-					continue
-				}
-				structure, ok := named.Type.(*ast.StructType)
-				if !ok {
-					continue
-				}
-				for _, field := range structure.Fields.List {
-					for _, name := range field.Names {
-						text := strings.Join(strings.Fields(field.Doc.Text()+" "+field.Comment.Text()), " ")
-						docs["github.com/kansoku/kansoku/"+filepath.ToSlash(dir)+"."+named.Name.Name+"."+name.Name] = text
-					}
-				}
-			}
-		}
-	}
-	for _, folder := range []string{"infra", "components", "internal/program"} {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
-			if err == nil {
-				read(path, file)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading the comments of %s: %w", folder, err)
-		}
-	}
-	return docs, nil
 }
