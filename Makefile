@@ -58,10 +58,15 @@ verify: tools bin/preview verify-binaries ## Let the tools that consume what we 
 .PHONY: lab
 lab: lab-build ## Run the stack on a real Kubernetes node on this machine, test it, and leave nothing behind (root on Debian 12)
 	@$(LAB) down -wipe
-	@status=0; $(LAB) up && $(LAB) test || status=$$?; \
+	@status=0; $(LAB) up && $(LAB) test -skip ^TestAlerts || status=$$?; \
 		$(LAB) usage || status=$$?; \
 		(cd tests/lab && go test -count=1 ./down -v) || status=$$?; \
 		$(LAB) down -wipe && exit $$status
+
+.PHONY: lab-alerts
+lab-alerts: lab-build ## The same with the tests of alerts: a healthy stack is quiet for ten minutes, what is provoked fires and ends
+	@$(LAB) down -wipe
+	@status=0; $(LAB) up && $(LAB) test -run ^TestAlerts || status=$$?; $(LAB) down -wipe && exit $$status
 
 .PHONY: lab-up lab-test lab-down
 lab-up: lab-build ## Start the node and deploy the stack

@@ -98,7 +98,7 @@ func (a *asked) once(t *testing.T, frontend promAPI) {
 	}
 }
 
-// away takes a replica away on a cordoned node, so that it stays away until the node is uncordoned. end ends its pod.
+// away takes a replica away on a cordoned node, so that it stays away until the node is released. end ends its pod.
 func (k *kube) away(t *testing.T, replica string, duration time.Duration, end func(pod nativecorev1.Pod)) outage {
 	t.Helper()
 	frontend, interval := k.frontend(t), scrapeInterval(t)
@@ -119,10 +119,10 @@ func (k *kube) away(t *testing.T, replica string, duration time.Duration, end fu
 		return nil
 	})
 	pod := k.pod(t, namespace, replica)
-	uncordon := k.cordon(t)
+	release := k.hold(t, replica)
 	start := time.Now()
 	end(pod)
-	var ended, uncordoned, back time.Time
+	var ended, released, back time.Time
 	var counts asked
 	for back.IsZero() || time.Since(back) < 4*interval {
 		require.Less(t, time.Since(start), duration+5*time.Minute, "%s does not come back", replica)
@@ -132,17 +132,17 @@ func (k *kube) away(t *testing.T, replica string, duration time.Duration, end fu
 		switch {
 		case gone && ended.IsZero():
 			ended = time.Now()
-		case uncordoned.IsZero() && time.Since(start) > duration:
+		case released.IsZero() && time.Since(start) > duration:
 			require.False(t, ended.IsZero(), "%s has not ended within %s", replica, duration)
-			uncordon()
-			uncordoned = time.Now()
-		case !uncordoned.IsZero() && back.IsZero() && k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=prometheus", 2) == nil:
+			release()
+			released = time.Now()
+		case !released.IsZero() && back.IsZero() && k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=prometheus", 2) == nil:
 			back = time.Now()
 		}
 		time.Sleep(time.Second)
 	}
 	figure(t, "%s ended after %s, was ready again %s after it could start", replica, ended.Sub(start).Round(time.Second),
-		back.Sub(uncordoned).Round(time.Second))
+		back.Sub(released).Round(time.Second))
 	figure(t, "meanwhile query frontend gave %d complete answers, %d with a warning and %d errors (last: %v); the slowest took %s",
 		counts.complete, counts.partial, counts.failed, counts.lastError, counts.slowest.Round(time.Millisecond))
 	assert.Zero(t, counts.failed, "questions without an answer while a replica was away; last error: %v", counts.lastError)
@@ -162,7 +162,7 @@ func (k *kube) away(t *testing.T, replica string, duration time.Duration, end fu
 func checkNoGap(t *testing.T, api promAPI, o outage, interval time.Duration) {
 	t.Helper()
 	// What other tests run comes and goes.
-	selector := fmt.Sprintf(`up{pod!=%q,namespace!~"lab-.*"}`, o.Replica)
+	selector := fmt.Sprintf(`up{pod!~"%s|loki-.*",namespace!~"lab-.*"}`, o.Replica)
 	stored, err := api.with("dedup", "false").query(t.Context(), fmt.Sprintf("%s[%dms]", selector, o.Span.To-o.Span.From), o.Span.last())
 	require.NoError(t, err)
 	union := contents{}
@@ -289,14 +289,12 @@ func (k *kube) evict(t *testing.T, pod string, dryRun []string) error {
 	})
 }
 
-// TestAKilledReplicaLeavesNoGap: one Prometheus is killed, and away for 60 s.
-func TestAKilledReplicaLeavesNoGap(t *testing.T) {
+// replicasLeaveNoGap: one Prometheus is killed, and away for 60 s. Then the other is evicted from its node, as by a drain, and away for the two
+// minutes of a spot instance's notice.
+func replicasLeaveNoGap(t *testing.T) {
+	t.Parallel()
 	k := cluster(t)
-	checkNoGap(t, k.frontend(t), k.outage(t, causes()[0]), scrapeInterval(t))
-}
-
-// TestADrainedReplicaLeavesNoGap: the other Prometheus is evicted from its node, which takes no pod for the two minutes of the notice.
-func TestADrainedReplicaLeavesNoGap(t *testing.T) {
-	k := cluster(t)
-	checkNoGap(t, k.frontend(t), k.outage(t, causes()[1]), scrapeInterval(t))
+	for _, cause := range causes() {
+		t.Run(cause, func(t *testing.T) { checkNoGap(t, k.frontend(t), k.outage(t, cause), scrapeInterval(t)) })
+	}
 }

@@ -182,10 +182,10 @@ func (k *kube) dropped(t *testing.T) (lines, retries float64) {
 	return lines, retries
 }
 
-// TestLogLinesSurviveAKillAndAWipe: the lines of pods reach Loki through Promtail, every one once. Loki is killed while lines flow, and has
+// logLinesSurviveAKillAndAWipe: the lines of pods reach Loki through Promtail, every one once. Loki is killed while lines flow, and has
 // afterwards every line that it had acknowledged, once. Then its volume is lost, and every line that was flushed comes back from S3 and
 // DynamoDB alone.
-func TestLogLinesSurviveAKillAndAWipe(t *testing.T) {
+func logLinesSurviveAKillAndAWipe(t *testing.T) {
 	k := cluster(t)
 	loki := k.loki(t)
 	space := k.testNamespace(t, "logs")
@@ -229,11 +229,11 @@ func TestLogLinesSurviveAKillAndAWipe(t *testing.T) {
 		len(pushing.acknowledged), c.missing, c.duplicates, len(pushing.unacknowledged), c.unexpected)
 
 	k.flushed(t, loki)
-	uncordon := k.cordon(t)
+	release := k.hold(t, "loki-0")
 	// Killed, so that nothing is saved at the last moment.
 	k.killPod(t, k.pod(t, namespace, "loki-0"))
 	k.wipe(t, namespace, "data-loki-0")
-	uncordon()
+	release()
 	wiped := time.Now()
 	eventually(t, 3*time.Minute, "Loki is back", func() error {
 		return k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=loki", 1)

@@ -29,7 +29,6 @@ const (
 // seriesUnderOneHashKey is about a truncation that later Loki versions have: they read only the first page, 1 MB, of the rows under one hash
 // key, and the series of the other pages are silently missing.
 func seriesUnderOneHashKey(t *testing.T) {
-	t.Parallel()
 	const count, batch = 6400, 1600 // the stack allows 10,000 open streams
 	k := cluster(t)
 	logs := k.loki(t)

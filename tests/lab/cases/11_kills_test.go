@@ -29,9 +29,10 @@ type killed struct {
 	back func(ctx context.Context, since time.Time) error
 }
 
-// TestKilledPartsLoseNothing: while pods write lines and are scraped at constant rates, one part after the other is ended. When each has come
+// killedPartsLoseNothing: while pods write lines and are scraped at constant rates, one part after the other is ended. When each has come
 // back, no line and no sample is missing.
-func TestKilledPartsLoseNothing(t *testing.T) {
+func killedPartsLoseNothing(t *testing.T) {
+	t.Parallel()
 	k := cluster(t)
 	ns := k.testNamespace(t, "kills")
 	first := time.Now()
@@ -45,7 +46,8 @@ func TestKilledPartsLoseNothing(t *testing.T) {
 	eventually(t, 2*time.Minute, "lines arrive", func() error { return k.linesArrive(t, ns, len(writers), begun) })
 
 	start := time.Now()
-	report := fmt.Sprintf("under %d lines and %d samples a second:", len(writers)*killedRate, len(scraped)*len(prometheusReplicas())/int(killedInterval.Seconds()))
+	report := fmt.Sprintf("under %d lines and %.1f samples a second:", len(writers)*killedRate,
+		float64(len(scraped)*len(prometheusReplicas()))/killedInterval.Seconds())
 	for _, part := range k.killed(t, ns, len(scraped), len(writers)) {
 		at := time.Now()
 		part.end(t)

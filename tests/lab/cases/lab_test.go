@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,10 +27,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	nativecorev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	nativemetav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -589,17 +592,22 @@ func processesOf(id string) ([]int, error) {
 // restartsFile remembers the restarts that tests have caused, by pod and container, over several runs of the tests.
 const restartsFile = "expected-restarts.json"
 
+// notes guards the files in which tests that run side by side remember what they have done.
+var notes sync.Mutex
+
 // expectRestart tells TestNothingRestartedByItself of a restart that a test causes.
 func expectRestart(t *testing.T, pod nativecorev1.Pod, container string) {
 	t.Helper()
-	expected := expectedRestarts(t)
+	notes.Lock()
+	defer notes.Unlock()
+	expected := readRestarts(t)
 	expected[restartKey(pod, container)]++
 	content, err := json.MarshalIndent(expected, "", "  ")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(labDir(t, "var", restartsFile), content, 0o600))
 }
 
-func expectedRestarts(t *testing.T) map[string]int32 {
+func readRestarts(t *testing.T) map[string]int32 {
 	t.Helper()
 	expected := map[string]int32{}
 	content, err := os.ReadFile(labDir(t, "var", restartsFile))
@@ -618,7 +626,9 @@ func restartKey(pod nativecorev1.Pod, container string) string {
 // unexpectedRestarts lists the containers of a pod that restarted without a test having caused it.
 func unexpectedRestarts(t *testing.T, pod nativecorev1.Pod) []string {
 	t.Helper()
-	expected := expectedRestarts(t)
+	notes.Lock()
+	expected := readRestarts(t)
+	notes.Unlock()
 	var found []string
 	for _, status := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
 		if want := expected[restartKey(pod, status.Name)]; status.RestartCount > want {
@@ -661,7 +671,7 @@ func (k *kube) gone(ctx context.Context, pod nativecorev1.Pod) (bool, error) {
 	}
 }
 
-// killPod ends all containers of a pod at once, as the end of its node would, and removes the pod. On a cordoned node its successor waits.
+// killPod ends all containers of a pod at once, as the end of its node would, and removes the pod. Its successor waits if it is held.
 // It returns when nothing of the pod runs any more.
 func (k *kube) killPod(t *testing.T, pod nativecorev1.Pod) {
 	t.Helper()
@@ -681,18 +691,70 @@ func (k *kube) killPod(t *testing.T, pod nativecorev1.Pod) {
 	})
 }
 
-// cordon makes the node take no new pods until the returned function, or the end of the test, uncordons it.
-func (k *kube) cordon(t *testing.T) (uncordon func()) {
+// heldPod stands for any pod that is held: whether the API server holds already, or still, shows at a pod that is only tried.
+const heldPod, heldGate = "held", "lab.local/held"
+
+// hold keeps the next pods of these names from being scheduled, as if their node were away, until the returned function is called, or the
+// test ends. Other pods are not touched.
+func (k *kube) hold(t *testing.T, pods ...string) (release func()) {
 	t.Helper()
-	set := func(unschedulable bool) {
-		patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
-		// Not the test's context: it is done when the cleanup runs.
-		_, err := k.typed.CoreV1().Nodes().Patch(context.Background(), nodeName, "application/merge-patch+json", patch, nativemetav1.PatchOptions{})
-		require.NoError(t, err, "setting unschedulable to %t", unschedulable)
+	ctx := context.Background() // not the test's: it is done when the cleanup runs
+	named, err := json.Marshal(append(pods, heldPod))
+	require.NoError(t, err)
+	api, name, fail := k.typed.AdmissionregistrationV1(), "hold-"+pods[0], admissionv1.Fail
+	_, err = api.MutatingAdmissionPolicies().Create(ctx, &admissionv1.MutatingAdmissionPolicy{
+		ObjectMeta: nativemetav1.ObjectMeta{Name: name},
+		Spec: admissionv1.MutatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				},
+			}}},
+			// Others have no name yet, but one to be generated.
+			MatchConditions: []admissionv1.MatchCondition{
+				{Name: "named", Expression: "has(object.metadata.name) && object.metadata.name in " + string(named)},
+			},
+			Mutations: []admissionv1.Mutation{{
+				PatchType: admissionv1.PatchTypeApplyConfiguration, ApplyConfiguration: &admissionv1.ApplyConfiguration{
+					Expression: fmt.Sprintf(`Object{spec: Object.spec{schedulingGates: [Object.spec.schedulingGates{name: %q}]}}`, heldGate),
+				},
+			}},
+			FailurePolicy: &fail, ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+		},
+	}, nativemetav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = api.MutatingAdmissionPolicyBindings().Create(ctx, &admissionv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: nativemetav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name},
+	}, nativemetav1.CreateOptions{})
+	require.NoError(t, err)
+	eventually(t, time.Minute, "the API server holds "+pods[0], func() error { return k.holding(ctx, true) })
+	release = sync.OnceFunc(func() {
+		require.NoError(t, api.MutatingAdmissionPolicyBindings().Delete(ctx, name, nativemetav1.DeleteOptions{}))
+		require.NoError(t, api.MutatingAdmissionPolicies().Delete(ctx, name, nativemetav1.DeleteOptions{}))
+		eventually(t, time.Minute, "the API server does not hold "+pods[0], func() error { return k.holding(ctx, false) })
+		for _, pod := range pods {
+			_, err := k.typed.CoreV1().Pods(namespace).Patch(ctx, pod, types.MergePatchType, []byte(`{"spec":{"schedulingGates":null}}`), nativemetav1.PatchOptions{})
+			require.True(t, err == nil || apierrors.IsNotFound(err), "releasing pod %s: %v", pod, err)
+		}
+	})
+	t.Cleanup(release)
+	return release
+}
+
+// holding says why pods are not held, or are held, other than wanted.
+func (k *kube) holding(ctx context.Context, wanted bool) error {
+	tried, err := k.typed.CoreV1().Pods("default").Create(ctx, &nativecorev1.Pod{
+		ObjectMeta: nativemetav1.ObjectMeta{Name: heldPod},
+		Spec:       nativecorev1.PodSpec{Containers: []nativecorev1.Container{{Name: heldPod, Image: probeImage}}},
+	}, nativemetav1.CreateOptions{DryRun: []string{nativemetav1.DryRunAll}})
+	if err != nil {
+		return fmt.Errorf("trying a pod: %w", err)
 	}
-	set(true)
-	t.Cleanup(func() { set(false) })
-	return func() { set(false) }
+	if held := len(tried.Spec.SchedulingGates) > 0; held != wanted {
+		return fmt.Errorf("it has the scheduling gates %v", tried.Spec.SchedulingGates)
+	}
+	return nil
 }
 
 // wipe removes everything that a claim's volume holds. No pod may use it.

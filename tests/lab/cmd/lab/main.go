@@ -23,7 +23,7 @@ const usage = `usage: lab COMMAND
 
   up [-bare] [-keep=false]    start the node and deploy the stack; -bare: only the node
   apply                       deploy the stack once more, as it was rendered by up
-  test [-run REGEXP] [-timeout DURATION] [-parallel N]
+  test [-run REGEXP] [-skip REGEXP] [-timeout DURATION] [-parallel N]
                               run the tests inside the node
   status                      list the pods, and what is left over of a node that is down
   usage                       print what the workloads take, beside their requests and limits
@@ -222,12 +222,13 @@ func (l *lab) usage(ctx context.Context, _ []string) error {
 
 func (l *lab) test(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("test", flag.ExitOnError)
-	pattern, timeout, parallel := flags.String("run", "", ""), flags.Duration("timeout", time.Hour, ""), flags.Int("parallel", 16, "")
+	pattern, skip := flags.String("run", "", ""), flags.String("skip", "", "")
+	timeout, parallel := flags.Duration("timeout", time.Hour, ""), flags.Int("parallel", 16, "")
 	_ = flags.Parse(args) // ExitOnError
 	if err := os.Chdir(filepath.Join(l.project, "tests", "lab", "cases")); err != nil {
 		return fmt.Errorf("going where the tests are: %w", err)
 	}
-	err := l.inside(ctx, filepath.Join(l.Bin, "cases.test"), "-test.v", "-test.run", *pattern, "-test.timeout", timeout.String(),
+	err := l.inside(ctx, filepath.Join(l.Bin, "cases.test"), "-test.v", "-test.run", *pattern, "-test.skip", *skip, "-test.timeout", timeout.String(),
 		"-test.parallel", fmt.Sprint(*parallel)) // they mostly wait
 	return errors.Join(err, l.ended())
 }

@@ -51,11 +51,10 @@ func actors() []actor {
 // spareBucket is for what nobody may do and what would hurt if it worked.
 const spareBucket = "lab-spare"
 
-// leastPrivilege: the store's users have exactly the policies that the program generates; with each workload's own credentials everything was
+// TestLeastPrivilege: the store's users have exactly the policies that the program generates; with each workload's own credentials everything was
 // tried that it must be able to do and must not; the pods run with these credentials and nothing of theirs was refused. The table's side
 // is not shown: the lab's DynamoDB knows no users.
-func leastPrivilege(t *testing.T) {
-	t.Parallel()
+func TestLeastPrivilege(t *testing.T) {
 	k := cluster(t)
 	var policies map[string]json.RawMessage
 	readJSON(t, labDir(t, "policies.json"), &policies)

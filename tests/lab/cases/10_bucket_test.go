@@ -239,9 +239,17 @@ func (k *kube) storeOnly(t *testing.T, a promAPI) promAPI {
 	return a.with("storeMatch[]", fmt.Sprintf(`{__address__=~%q}`, strings.Join(addresses, "|")))
 }
 
-// TestCompactionLeavesNoGap looks at both outages again when the compactor has joined the blocks that hold them, and only the store is
+// TestSideBySideAfterOutages is for the time that it takes until the blocks of the outages above are compacted.
+func TestSideBySideAfterOutages(t *testing.T) {
+	t.Run("CompactionLeavesNoGap", compactionLeavesNoGap)
+	t.Run("KilledPartsLoseNothing", killedPartsLoseNothing)
+	t.Run("EveryPanelHasData", everyPanelHasData)
+}
+
+// compactionLeavesNoGap looks at both outages again when the compactor has joined the blocks that hold them, and only the store is
 // asked. Every sample of either replica must still be there.
-func TestCompactionLeavesNoGap(t *testing.T) {
+func compactionLeavesNoGap(t *testing.T) {
+	t.Parallel()
 	k := cluster(t)
 	both := map[string]outage{}
 	for _, cause := range causes() {
@@ -289,6 +297,9 @@ func TestCompactionLeavesNoGap(t *testing.T) {
 		return err
 	})
 	figure(t, "compacted %s after the window's end", compacted.Round(time.Second))
+	eventually(t, 3*time.Minute, "both replicas can be asked", func() error {
+		return k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=prometheus", len(prometheusReplicas()))
+	})
 	api := k.storeOnly(t, k.frontend(t))
 	for _, cause := range causes() {
 		t.Run(cause, func(t *testing.T) {
@@ -382,14 +393,14 @@ func TestSamplesComeBackFromTheBucket(t *testing.T) {
 	}
 
 	forgetOutages(t)
-	uncordon := k.cordon(t)
+	release := k.hold(t, replicas...)
 	for _, replica := range replicas {
 		k.killPod(t, k.pod(t, namespace, replica))
 	}
 	for _, replica := range replicas {
 		k.wipe(t, namespace, prometheusClaim(replica))
 	}
-	uncordon()
+	release()
 	start := time.Now()
 	eventually(t, 3*time.Minute, "Prometheus is back", func() error {
 		return k.podsReady(t.Context(), namespace, "app.kubernetes.io/name=prometheus", len(replicas))

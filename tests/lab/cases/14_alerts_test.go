@@ -28,9 +28,9 @@ const (
 	resolved = 45 * time.Second
 )
 
-// TestProvokedAlertsFireAndEnd: failures that are cheap to bring about each make their alert fire in both Prometheus, and it ends when the
+// TestAlertsThatAreProvokedFireAndEnd: failures that are cheap to bring about each make their alert fire in both Prometheus, and it ends when the
 // failure is mended as its runbook says.
-func TestProvokedAlertsFireAndEnd(t *testing.T) {
+func TestAlertsThatAreProvokedFireAndEnd(t *testing.T) {
 	t.Run("CompactorHalted", compactorHalts)
 	t.Run("LokiWithoutItsTable", lokiLosesItsTable)
 	t.Run("TargetDown", targetGoesDown)

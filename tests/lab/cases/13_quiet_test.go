@@ -21,9 +21,9 @@ const settled = 10 * time.Minute
 // (grafana/loki#17371, closed since).
 const noise = "negative structured metadata bytes received"
 
-// TestAHealthyStackIsQuiet: ten minutes after the stack is up, no alert but Watchdog is pending or firing in either Prometheus, and none else
+// TestAlertsAreQuietOnAHealthyStack: ten minutes after the stack is up, no alert but Watchdog is pending or firing in either Prometheus, and none else
 // has reached Alertmanager, from Loki's ruler for one. It comes before all tests that disturb something.
-func TestAHealthyStackIsQuiet(t *testing.T) {
+func TestAlertsAreQuietOnAHealthyStack(t *testing.T) {
 	k := cluster(t)
 	listenAsSlack(t) // what the lab leaves out is told there; that nobody listens would be an alert of its own
 	var youngest time.Time

@@ -3,6 +3,7 @@ package cases
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -201,13 +202,19 @@ func (k *kube) results(ctx context.Context, metrics promAPI, logs lokiAPI, q pan
 	return len(found), err
 }
 
-// TestEveryPanelHasData: every query of every panel is understood, and returns something, or is on the list of those that need not.
-func TestEveryPanelHasData(t *testing.T) {
+// everyPanelHasData: every query of every panel is understood, and returns something, or is on the list of those that need not.
+func everyPanelHasData(t *testing.T) {
+	t.Parallel()
 	k := cluster(t)
 	metrics, logs := k.frontend(t), k.loki(t)
-	about, err := metrics.query(t.Context(), `prometheus_build_info{job="prometheus-k8s"}`, time.Now())
-	require.NoError(t, err)
-	require.NotEmpty(t, about)
+	var about []series
+	eventually(t, time.Minute, "Prometheus knows itself", func() (err error) {
+		about, err = metrics.query(t.Context(), `prometheus_build_info{job="prometheus-k8s"}`, time.Now())
+		if err == nil && len(about) == 0 {
+			err = errors.New("no such series")
+		}
+		return err
+	})
 	mounted := configMaps(t)
 	interval := scrapeInterval(t)
 	require.Equal(t, interval, toldInterval(t, mounted["grafana-provisioning"]["datasources.yaml"]), "Grafana makes every window four of these")
