@@ -270,9 +270,11 @@ func (b ExistingBucket) validate(e *check.Errors) {
 type Bucket struct {
 	pulumi.ResourceState
 
+	// Name of the bucket.
 	Name pulumi.StringOutput
 	// ARN is empty behind an endpoint.
-	ARN      pulumi.StringOutput
+	ARN pulumi.StringOutput
+	// Location is what the components take.
 	Location objectstore.Location
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string

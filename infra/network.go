@@ -46,8 +46,10 @@ var (
 
 // Subnet is one subnet and the zone that it is in.
 type Subnet struct {
+	// Zone of the subnet ("ap-northeast-1a"). Required.
 	Zone string
-	ID   pulumi.StringOutput
+	// ID of the subnet. Required.
+	ID pulumi.StringOutput
 }
 
 // NetworkSettings says what the network looks like, or which one to use.
@@ -210,10 +212,14 @@ func nth(network netip.Prefix, bits int, n uint32) netip.Prefix {
 type Network struct {
 	pulumi.ResourceState
 
-	VPCID          pulumi.StringOutput
-	CIDR           pulumi.StringOutput
-	PrivateSubnets []Subnet // sorted by zone
-	PublicSubnets  []Subnet // sorted by zone
+	// VPCID of the network.
+	VPCID pulumi.StringOutput
+	// CIDR of the network.
+	CIDR pulumi.StringOutput
+	// PrivateSubnets of control plane and nodes, sorted by zone.
+	PrivateSubnets []Subnet
+	// PublicSubnets of load balancers, sorted by zone.
+	PublicSubnets []Subnet
 	// Egress is what the private subnets need to reach AWS and the registries: their routes and the gateway endpoints. A node that starts
 	// before them cannot join the cluster. Empty for an existing VPC.
 	Egress []pulumi.Resource

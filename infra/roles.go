@@ -34,6 +34,7 @@ var (
 
 // Issuer is a cluster's OIDC provider as IAM knows it.
 type Issuer struct {
+	// ARN of the provider.
 	ARN pulumi.StringOutput
 	// URL of the issuer without https://.
 	URL pulumi.StringOutput
@@ -209,6 +210,7 @@ func validateConditions(e *check.Errors, path string, conditions map[string]map[
 type WorkloadRole struct {
 	pulumi.ResourceState
 
+	// ARN of the role.
 	ARN pulumi.StringOutput
 	// Policies are what gives the role its permissions: whatever acts on AWS in its first second, or until its last, depends on them.
 	Policies []pulumi.Resource

@@ -63,9 +63,10 @@ type TableArgs struct {
 	TableSettings
 	// DefaultName is the name of a new table whose settings have none.
 	DefaultName string `pulumi:"defaultName,optional"`
-	// Region and AccountID of the provider. With both the table's ARN, and the policies that name it, show in a preview. Default: the
-	// ARN is known when the table is.
-	Region    string `pulumi:"region,optional"`
+	// Region of the provider. With AccountID, the table's ARN, and the policies that name it, show in a preview. Default: the ARN is known
+	// when the table is.
+	Region string `pulumi:"region,optional"`
+	// AccountID of the provider, see Region.
 	AccountID string `pulumi:"accountId,optional"`
 	// Partition of AWS, for the ARN. Default: aws.
 	Partition string `pulumi:"partition,optional"`
@@ -137,12 +138,15 @@ func (s TableSettings) validate(e *check.Errors) {
 type Table struct {
 	pulumi.ResourceState
 
+	// Name of the table.
 	Name pulumi.StringOutput
-	ARN  pulumi.StringOutput
+	// ARN of the table; of one behind an endpoint, empty.
+	ARN pulumi.StringOutput
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string
-	// Endpoint of a store that is not on AWS, and whether it speaks plain HTTP; "" on AWS.
+	// Endpoint of a store that is not on AWS; "" on AWS.
 	Endpoint string
+	// Insecure says that it speaks plain HTTP.
 	Insecure bool
 }
 

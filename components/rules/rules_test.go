@@ -2,11 +2,8 @@ package rules_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -199,85 +196,6 @@ func jobs(r *mocks.Recorder, monitor mocks.Resource) []string {
 		}
 	}
 	return names
-}
-
-// made are objects that the operator or the autoscaler makes, and replicas, beside what the stack itself creates.
-var made = map[string][]string{
-	"statefulset": {"monitoring/prometheus-k8s", "monitoring/alertmanager-main"},
-	"pod":         {"monitoring/prometheus-k8s-0", "monitoring/loki-0", "monitoring/thanos-compact-0"},
-	"configmap":   {"monitoring/cluster-autoscaler-status"},
-	"secret":      {"monitoring/alertmanager-main-generated"},
-	"persistentvolumeclaim": {
-		"monitoring/prometheus-k8s-db-prometheus-k8s-0", "monitoring/data-loki-0", "monitoring/data-thanos-compact-0",
-		"monitoring/data-thanos-store-0",
-	},
-}
-
-// The commands of the runbooks are about objects that there are.
-func TestRunbooksNameOurObjects(t *testing.T) {
-	t.Parallel()
-	r, known := stack(t, collector.Promtail), map[string]bool{}
-	for _, one := range r.All() {
-		if kind := one.Type[strings.LastIndex(one.Type, ":")+1:]; strings.HasPrefix(one.Type, "kubernetes:") {
-			known[fmt.Sprintf("%s %v/%v", strings.ToLower(kind), one.Field("metadata", "namespace"), one.Field("metadata", "name"))] = true
-		}
-	}
-	for kind, objects := range made {
-		for _, object := range objects {
-			known[kind+" "+object] = true
-		}
-	}
-	object := regexp.MustCompile(`-n (monitoring|monitoring-host) [^|&\n` + "`" + `]*?\b` +
-		`(service|deployment|statefulset|daemonset|pod|configmap|secret|persistentvolumeclaim|networkpolicy|prometheus|alertmanager)[ /]([a-z0-9][a-z0-9-]*)`)
-	bare := regexp.MustCompile(`-n (monitoring) (?:logs|port-forward) ([a-z0-9-]+-[0-9]) `)
-	served := map[string]bool{}
-	for _, service := range r.OfType("kubernetes:core/v1:Service") {
-		ports, _ := service.Field("spec", "ports").([]any)
-		for _, port := range ports {
-			served[fmt.Sprintf("%v %v", service.Field("metadata", "name"), port.(map[string]any)["port"])] = true
-		}
-	}
-	forwarded := regexp.MustCompile(`port-forward\s+service/([a-z0-9-]+) (?:[0-9]+:)?([0-9]+)`)
-	checked := 0
-	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "runbooks", "*.md"))
-	require.NoError(t, err)
-	for _, file := range files {
-		page, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, found := range object.FindAllStringSubmatch(string(page), -1) {
-			if name := found[2] + " " + found[1] + "/" + found[3]; !known[name] {
-				require.Fail(t, "no such object", "%s: %q is about %s", filepath.Base(file), found[0], name)
-			}
-			checked++
-		}
-		for _, found := range forwarded.FindAllStringSubmatch(string(page), -1) {
-			require.True(t, served[found[1]+" "+found[2]], "%s: %s has no such port", filepath.Base(file), found[0])
-			checked++
-		}
-		for _, found := range bare.FindAllStringSubmatch(string(page), -1) {
-			require.True(t, known["pod "+found[1]+"/"+found[2]], "%s: %s", filepath.Base(file), found[0])
-			checked++
-		}
-	}
-	require.Greater(t, checked, 100, "the commands are no longer found")
-}
-
-// What a page links to is there.
-func TestLinks(t *testing.T) {
-	t.Parallel()
-	docs := filepath.Join("..", "..", "docs")
-	files, err := filepath.Glob(filepath.Join(docs, "runbooks", "*.md"))
-	require.NoError(t, err)
-	link, checked := regexp.MustCompile(`\]\(([^)#:]+)\)`), 0
-	for _, file := range append(files, filepath.Join(docs, "alerts.md")) {
-		page, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, found := range link.FindAllStringSubmatch(string(page), -1) {
-			require.FileExists(t, filepath.Join(filepath.Dir(file), found[1]), "%s links to it", filepath.Base(file))
-			checked++
-		}
-	}
-	require.Greater(t, checked, 100, "the links are no longer found")
 }
 
 func TestSettings(t *testing.T) {

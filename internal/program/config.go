@@ -98,12 +98,7 @@ func load(from source, project, stack string, keys []string) (*Config, error) {
 	cfg.ReceiverSecrets, keys = receiverSecrets(from, keys)
 	decode(from, "kansoku", keys, &cfg, &errs)
 	decode(from, "aws", keys, &cfg.AWS, &errs)
-	for _, key := range keys {
-		namespace, _, _ := strings.Cut(key, ":")
-		if !slices.Contains([]string{"kansoku", "aws", "pulumi"}, namespace) {
-			errs.Require(false, key, value(from, key), "must not be set: the program reads the namespaces kansoku and aws only")
-		}
-	}
+	refuseNamespaces(from, keys, &errs)
 	if err := errs.Err(); err != nil {
 		return nil, err // what could not be decoded would only be reported again as missing
 	}
@@ -112,6 +107,16 @@ func load(from source, project, stack string, keys []string) (*Config, error) {
 	}
 	cfg.defaults()
 	return &cfg, cfg.validate()
+}
+
+// refuseNamespaces reports the keys that nothing would read.
+func refuseNamespaces(from source, keys []string, errs *check.Errors) {
+	for _, key := range keys {
+		namespace, _, _ := strings.Cut(key, ":")
+		if !slices.Contains([]string{"kansoku", "aws", "pulumi"}, namespace) {
+			errs.Require(false, key, value(from, key), "must not be set: the program reads the namespaces kansoku and aws only")
+		}
+	}
 }
 
 // defaults fills in every section. An absent network or node section stays absent.
