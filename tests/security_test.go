@@ -17,7 +17,9 @@ var securityPage = filepath.Join(project, "docs", "security.md")
 // reasons say why a role has a statement or a managed policy, by its Sid or name; wildcards has those of statements with a "*".
 var reasons = map[string]string{
 	"Bucket":                             "finds objects; without it a missing one answers 403 in place of 404, and uploads fail",
-	"Objects":                            "the objects of this bucket; whoever puts may also give up an upload",
+	"Objects s3:GetObject":               "reads what the others have put there",
+	"Objects s3:AbortMultipartUpload":    "puts what it has, and may give up an upload",
+	"Objects s3:DeleteObject":            "joins blocks and puts them back, deletes what is joined or past its retention",
 	"Index":                              "adds rows and queries them; Loki deletes none",
 	"AmazonEKSWorkerNodePolicy":          "nodes join the cluster",
 	"AmazonEC2ContainerRegistryPullOnly": "nodes pull images, AWS' own among them",
@@ -63,7 +65,11 @@ func TestRolesInDocs(t *testing.T) {
 			if len(statement.Condition) > 0 {
 				on += ", with the cluster's tags"
 			}
-			row(text(p.Inputs, "role"), strings.Join(statement.Action, ", "), on, statement.Sid)
+			key := statement.Sid
+			if key == "Objects" {
+				key += " " + statement.Action[len(statement.Action)-1]
+			}
+			row(text(p.Inputs, "role"), strings.Join(statement.Action, ", "), on, key)
 		}
 	}
 	for _, a := range s.ofType("aws:iam/rolePolicyAttachment:RolePolicyAttachment") {

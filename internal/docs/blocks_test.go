@@ -50,7 +50,8 @@ func TestGoInDocs(t *testing.T) {
 				}
 			}
 			file, err := parser.ParseFile(token.NewFileSet(), "", wrapped, parser.SkipObjectResolution)
-			if !assert.NoError(t, err, "%s: this is no Go", block.At(0)) {
+			if err != nil {
+				assert.Fail(t, "this is no Go", "%s\n%v", block.At(0), err)
 				continue
 			}
 			for _, one := range file.Imports {

@@ -22,10 +22,10 @@ const Stale = "stale: run `make generate`, and read the difference"
 func Golden(t *testing.T, path, content string) {
 	t.Helper()
 	if os.Getenv("UPDATE_GOLDEN") != "" {
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600)) //nolint:gosec // a page of this repository
 	}
-	got, err := os.ReadFile(path)
+	got, err := os.ReadFile(path) //nolint:gosec // a page of this repository
 	require.NoError(t, err)
 	require.Equal(t, content, string(got), "%s is %s", path, Stale)
 }
@@ -39,7 +39,7 @@ func Section(t *testing.T, path, name, content string) {
 	require.NoError(t, err)
 	defer file.Close() //nolint:errcheck // it was read only
 	require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) //nolint:gosec // a page of this repository
 	require.NoError(t, err)
 	page, err := replaced(string(data), name, content)
 	require.NoError(t, err, path)

@@ -1,6 +1,8 @@
 package docs_test
 
 import (
+	"slices"
+
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	kubernetes "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -164,7 +166,7 @@ func exampleOperator(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	ready := append(crds.Definitions, runs.Deployment) // what Prometheus and Alertmanager depend on
+	ready := slices.Concat(crds.Definitions, []pulumi.Resource{runs.Deployment}) // what Prometheus and Alertmanager depend on
 	_, err = alertmanager.New(ctx, "alerts", &alertmanager.Args{Namespace: pulumi.String("monitoring")}, pulumi.DependsOn(ready))
 	return err
 }

@@ -57,8 +57,7 @@ func checked(rows string) (string, error) {
 }
 
 func (f Fields) rows(rows *strings.Builder, t reflect.Type, prefix string) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		if field.Anonymous && StructOf(field.Type) != nil {
 			f.rows(rows, StructOf(field.Type), prefix)
 			continue

@@ -16,7 +16,7 @@ import (
 // TestReference holds docs/configuration.md against the settings' own comments. UPDATE_GOLDEN=1 rewrites it.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	found, err := comments.Fields(filepath.Join("..", ".."), "infra", "components", "internal/program")
+	found, err := comments.Fields(filepath.Join("..", ".."), "infra", "components", "internal")
 	require.NoError(t, err)
 	fields := docs.Fields{Comments: found, Name: func(field reflect.StructField) string {
 		return strings.TrimPrefix(tag(field), "-")
