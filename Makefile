@@ -23,6 +23,10 @@ help: ## Show this list
 preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, OUT=dir writes YAML and JSON)
 	@bin/preview -stack $(STACK) $(if $(OUT),-out $(OUT))
 
+.PHONY: diff
+diff: tools bin/preview ## Show what merging would do to stacks that another commit brought up, as Markdown (BASE=main, STACK=prod for one, LIMIT=bytes)
+	@bin/preview -diff $(or $(BASE),main) -limit $(or $(LIMIT),0) $(if $(filter-out file,$(origin STACK)),-stack $(STACK))
+
 .PHONY: test
 test: tools ## Run the unit and engine tests
 	GOGC=400 KANSOKU_TOOLS=required go test -timeout 30m ./...
