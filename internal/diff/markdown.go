@@ -265,9 +265,12 @@ func byWay(a, b offline.Change) int {
 func (s stack) line(c offline.Change, short brevity) string {
 	text := fmt.Sprintf("- **%s** %s **%s**", c.Way, code(c.Type), code(c.Name))
 	if c.Way == offline.Replaced {
-		if len(c.Forces) == 0 {
+		switch {
+		case c.Reads:
+			text += ", by one that exists and is only read: the stack's own is deleted"
+		case len(c.Forces) == 0:
 			text += ", since something that it depends on is"
-		} else {
+		default:
 			text += ", forced by " + codes(c.Forces, short.properties)
 		}
 	}

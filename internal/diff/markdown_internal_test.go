@@ -59,6 +59,8 @@ func TestMarkdown(t *testing.T) {
 	forced := change(offline.Replaced, "aws:dynamodb/table:Table", "index", "hashKey", "tags")
 	forced.Forces = []string{"hashKey"}
 	forced.Protects = true
+	adopted := change(offline.Replaced, bucketType, "chunks")
+	adopted.Reads = true
 	definition := change(offline.Deleted, "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "probes")
 	definition.Retained = true
 	stored := change(offline.Deleted, "kubernetes:monitoring.coreos.com/v1:Prometheus", "k8s")
@@ -78,7 +80,7 @@ func TestMarkdown(t *testing.T) {
 			fences, secret,
 			change(offline.Replaced, "kubernetes:core/v1:Service", "web", "spec.clusterIP"),
 			change(offline.Deleted, "kubernetes:apps/v1:StatefulSet", "without-volumes"),
-			definition, stored, forced,
+			definition, stored, adopted, forced,
 		}, cost: &cost{before: 10, after: 12.345, table: "| item | USD |\n| --- | ---: |\n| all | 12.35 |"}},
 		{name: "test", cost: &cost{failure: errors.New("no price for `x1.big`")}},
 		{name: "unwell", failure: "the preview failed:\nkansoku:netwrok: is not a key", own: true},

@@ -30,6 +30,8 @@ type Change struct {
 	Before, After map[string]any
 	// Custom says that a provider makes it; else it is a component.
 	Custom bool
+	// Reads says that a replacement is none of the program's: it deletes its own and reads another in its place.
+	Reads bool
 	// Protects says that the program protects it from now on.
 	Protects bool
 	// Retained says that a deletion takes it out of the stack only.
@@ -61,6 +63,7 @@ func (r *Result) PerResource() []Change {
 		}
 		if step.fresh != nil && way != Deleted {
 			one.After, one.Custom, one.Protects = readable(step.fresh), step.fresh.Custom, step.fresh.Protect
+			one.Reads = way == Replaced && step.fresh.External
 		}
 		found = append(found, one)
 	}
