@@ -39,7 +39,8 @@ type Options struct {
 	Progress io.Writer
 }
 
-// Cost estimates what a stack costs in a month, in USD, from the stack file in a project's directory; table is Markdown.
+// Cost estimates what a stack costs in a month, in USD, from the stack file in a project's directory; table is plain text. An error is said
+// if the base has none, as a stack may have no estimate at all.
 type Cost func(project, stack string) (total float64, table string, err error)
 
 // report is what there is to say.
@@ -65,9 +66,10 @@ type stack struct {
 }
 
 type cost struct {
-	before, after float64
-	table         string
-	failure       error
+	before  *float64 // nil without an estimate
+	after   float64
+	table   string
+	failure error // of after
 }
 
 // Run compares, writes Markdown to w, and returns an error if the working tree's program fails for a stack, after what there is to say of
@@ -220,12 +222,15 @@ func (o Options) estimate(b *base, one stack) *cost {
 		return nil
 	}
 	found := &cost{}
-	var errs [2]error
 	if !one.added {
-		found.before, _, errs[0] = o.Cost(b.project, one.name)
+		if before, _, err := o.Cost(b.project, one.name); err == nil {
+			found.before = &before
+		}
 	}
-	found.after, found.table, errs[1] = o.Cost(o.Project, one.name)
-	found.failure = errors.Join(errs[:]...)
+	found.after, found.table, found.failure = o.Cost(o.Project, one.name)
+	if found.before == nil && found.failure != nil {
+		return nil
+	}
 	return found
 }
 

@@ -163,7 +163,7 @@ func TestRun(t *testing.T) {
 		Cost: func(project, stack string) (float64, string, error) {
 			content, err := os.ReadFile(filepath.Join(project, "Pulumi."+stack+".yaml"))
 			replicas, _ := strconv.Atoi(strings.Split(string(content), "small:replicas: ")[1][:1])
-			return float64(replicas) * 10.5, "| item | USD |\n| --- | ---: |\n| replicas | " + fmt.Sprint(float64(replicas)*10.5) + " |\n", err
+			return float64(replicas) * 10.5, fmt.Sprintf("%8.2f  replicas\n", float64(replicas)*10.5), err
 		},
 	}, &said)
 	require.EqualError(t, err, "the working tree's program fails for broken")

@@ -61,16 +61,13 @@ type fold struct {
 	cut int
 	// again is the command that shows them.
 	again string
-	// table says that the content is Markdown, not a diff.
-	table bool
+	// language is that of the content: "diff", "text".
+	language string
 }
 
 func (f *fold) markdown() string {
-	content := f.content
-	if !f.table {
-		fence := strings.Repeat("`", max(3, longestRun(content, '`')+1))
-		content = fence + "diff\n" + content + fence + "\n"
-	}
+	fence := strings.Repeat("`", max(3, longestRun(f.content, '`')+1))
+	content := fence + f.language + "\n" + f.content + fence + "\n"
 	note := ""
 	if f.cut > 0 {
 		note = fmt.Sprintf("\n%s did not fit into this comment: %s shows them.\n", plural(f.cut, "line"), code(f.again))
@@ -180,10 +177,11 @@ func (s stack) section(base string, short brevity, diffs []*fold) section {
 	}
 	said := section{}
 	if s.cost != nil {
-		text, table := s.cost.markdown(s.added)
-		b.WriteString(text)
-		if table != "" {
-			said.folds = append(said.folds, &fold{title: "Estimated cost a month", content: table, table: true})
+		b.WriteString(s.cost.markdown())
+		if s.cost.failure == nil && !s.cost.silent() {
+			said.folds = append(said.folds, &fold{
+				title: "Estimated cost a month", content: strings.TrimRight(s.cost.table, "\n") + "\n", language: "text",
+			})
 		}
 	}
 	if !s.added {
@@ -317,7 +315,7 @@ var orderOfWays = []string{offline.Deleted, offline.Replaced, offline.Changed, o
 
 // diffs are the folded parts: Kubernetes objects, and everything else that a provider makes.
 func (s stack) diffs() []*fold {
-	parts := []*fold{{}, {}}
+	parts := []*fold{{language: "diff"}, {language: "diff"}}
 	counts := make([]int, len(parts))
 	for _, one := range s.changes {
 		title, before, after, err := one.Render()
@@ -383,26 +381,24 @@ func linesOf(s string) []string {
 	return lines
 }
 
-func (c cost) silent() bool { return c.failure == nil && cents(c.before) == cents(c.after) }
+// silent says whether the estimate is the same to the cent.
+func (c cost) silent() bool {
+	return c.failure == nil && c.before != nil && cents(*c.before) == cents(c.after)
+}
 
 func cents(usd float64) int64 { return int64(math.Round(usd * 100)) }
 
-// markdown is the change in one line, or all of a new stack's, and the table behind it.
-func (c cost) markdown(added bool) (text, table string) {
+// markdown is the change in one line, or all of it where the base has no estimate.
+func (c cost) markdown() string {
 	switch {
 	case c.failure != nil:
-		return "\nThe cost could not be estimated:\n\n" + quoted(c.failure.Error()), ""
+		return "\nThe cost can no longer be estimated:\n\n" + quoted(c.failure.Error())
 	case c.silent():
-		return "", ""
+		return ""
+	case c.before == nil:
+		return fmt.Sprintf("\nEstimated cost a month: **%.2f USD**\n", c.after)
 	}
-	table = c.table
-	if !strings.HasSuffix(table, "\n") {
-		table += "\n"
-	}
-	if added {
-		return fmt.Sprintf("\nEstimated cost a month: **%.2f USD**\n", c.after), table
-	}
-	return fmt.Sprintf("\nEstimated cost a month: %.2f → %.2f USD (**%+.2f USD**)\n", c.before, c.after, float64(cents(c.after)-cents(c.before))/100), table
+	return fmt.Sprintf("\nEstimated cost a month: %.2f → %.2f USD (**%+.2f USD**)\n", *c.before, c.after, float64(cents(c.after)-cents(*c.before))/100)
 }
 
 // longestMessage bounds what a failed stack says, since it is not folded.

@@ -35,6 +35,8 @@ func change(way, typ, name string, properties ...string) offline.Change {
 	return one
 }
 
+func usd(amount float64) *float64 { return &amount }
+
 const (
 	bucketType = "aws:s3/bucketV2:BucketV2"
 	mapType    = "kubernetes:core/v1:ConfigMap"
@@ -81,17 +83,39 @@ func TestMarkdown(t *testing.T) {
 			change(offline.Replaced, "kubernetes:core/v1:Service", "web", "spec.clusterIP"),
 			change(offline.Deleted, "kubernetes:apps/v1:StatefulSet", "without-volumes"),
 			definition, stored, adopted, forced,
-		}, cost: &cost{before: 10, after: 12.345, table: "| item | USD |\n| --- | ---: |\n| all | 12.35 |"}},
-		{name: "test", cost: &cost{failure: errors.New("no price for `x1.big`")}},
+		}, cost: &cost{before: usd(10), after: 12.345, table: "12.35  all"}},
+		{name: "test", cost: &cost{before: usd(10), failure: errors.New("no price for `x1.big`")}},
 		{name: "unwell", failure: "the preview failed:\nkansoku:netwrok: is not a key", own: true},
 	}}
 	golden(t, "report.md", r.markdown(0))
 	assert.Equal(t, r.markdown(0), r.markdown(1<<20), "nothing is cut that fits")
 }
 
+// TestEstimate: a stack without an estimate on either side is not spoken of.
+func TestEstimate(t *testing.T) {
+	t.Parallel()
+	estimates := map[string]float64{"base/both": 1, "tree/both": 2, "base/gone": 1, "tree/fresh": 2}
+	options := Options{Project: "tree", Cost: func(project, stack string) (float64, string, error) {
+		if amount, there := estimates[project+"/"+stack]; there {
+			return amount, "table of " + project, nil
+		}
+		return 0, "", errors.New("none for " + project)
+	}}
+	of := func(name string, added bool) *cost {
+		return options.estimate(&base{project: "base"}, stack{name: name, added: added})
+	}
+	assert.Equal(t, &cost{before: usd(1), after: 2, table: "table of tree"}, of("both", false))
+	assert.Equal(t, &cost{after: 2, table: "table of tree"}, of("fresh", true))
+	assert.Equal(t, &cost{after: 2, table: "table of tree"}, of("fresh", false))
+	assert.Equal(t, &cost{before: usd(1), failure: errors.New("none for tree")}, of("gone", false))
+	assert.Nil(t, of("neither", false))
+	assert.Nil(t, Options{}.estimate(nil, stack{}))
+	assert.Equal(t, "\nEstimated cost a month: **2.00 USD**\n", of("fresh", true).markdown())
+}
+
 func TestMarkdownOfNothing(t *testing.T) {
 	t.Parallel()
-	r := report{base: "main", commit: "0123456789abcdef", stacks: []stack{{name: "dev", cost: &cost{before: 1, after: 1.001}}, {name: "prod"}}}
+	r := report{base: "main", commit: "0123456789abcdef", stacks: []stack{{name: "dev", cost: &cost{before: usd(1), after: 1.001}}, {name: "prod"}}}
 	assert.Equal(t, "Merging changes nothing in dev, prod, compared with `0123456789ab`, where this branch left `main`.\n", r.markdown(65536))
 }
 
@@ -136,7 +160,7 @@ func TestCheckOut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	git := func(args ...string) string {
-		command := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		command := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"}, args...)...)
 		said, err := command.CombinedOutput()
 		require.NoError(t, err, string(said))
 		return strings.TrimSpace(string(said))
