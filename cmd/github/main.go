@@ -41,10 +41,10 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 	switch {
 	case len(args) == 2 && args[0] == "comment":
-		return to.comment(ctx, getenv("GITHUB_EVENT_PATH"), args[1])
+		return to.comment(ctx, getenv("GITHUB_EVENT_PATH"), args[1]) //nolint:gosec // the case counts them
 	case len(args) == 4 && args[0] == "drift":
 		log := fmt.Sprintf("%s/%s/actions/runs/%s", getenv("GITHUB_SERVER_URL"), to.repository, getenv("GITHUB_RUN_ID"))
-		return to.drift(ctx, args[1], args[2], args[3], log)
+		return to.drift(ctx, args[1], args[2], args[3], log) //nolint:gosec // the case counts them
 	}
 	return errors.New(usage)
 }
@@ -102,7 +102,7 @@ func (a api) comment(ctx context.Context, eventPath, dir string) error {
 		return fmt.Errorf("reading the event: %w", err)
 	}
 	var of event
-	if err := json.Unmarshal(content, &of); err != nil {
+	if err = json.Unmarshal(content, &of); err != nil {
 		return fmt.Errorf("reading the event: %w", err)
 	}
 	number, err := a.pullRequest(ctx, of)

@@ -35,7 +35,8 @@ func run(ctx context.Context) error {
 	flag.BoolVar(&more.ShowSecrets, "show-secrets", false, "write secrets into these files, which then only their owner can read")
 	flag.BoolVar(&more.CriticalPath, "critical-path", false, "print the critical path of an up, with published creation times")
 	flag.BoolVar(&render, "render", false, "only print the Kubernetes objects as YAML, without the engine")
-	flag.StringVar(&compared.Base, "diff", "", "commit, branch or tag: print as Markdown what merging would do to stacks that it brought up (all, or that of -stack)")
+	flag.StringVar(&compared.Base, "diff", "",
+		"commit, branch or tag: print as Markdown what merging would do to the stacks that it brought up; all, or that of -stack")
 	flag.IntVar(&compared.Limit, "limit", 0, "largest size of that Markdown in bytes, 0 for none")
 	flag.Parse()
 	if flag.NArg() > 0 {

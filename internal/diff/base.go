@@ -37,7 +37,7 @@ func checkOut(ctx context.Context, project, rev, dir string) (*base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q names no commit here: %w", rev, err)
 	}
-	if parted, err := git(nil, "merge-base", commit, "HEAD"); err == nil {
+	if parted, none := git(nil, "merge-base", commit, "HEAD"); none == nil {
 		commit = parted // without a common ancestor, as in a shallow clone, the commit itself
 	}
 	top, err := git(nil, "rev-parse", "--show-toplevel")
@@ -66,14 +66,14 @@ func (b *base) build(ctx context.Context, cache string) error {
 	if err != nil {
 		return fmt.Errorf("resolving the directory of programs: %w", err)
 	}
-	if _, err := os.Stat(path); err == nil {
+	if _, missing := os.Stat(path); missing == nil {
 		b.executable = path
 		return nil
 	}
-	if err := os.RemoveAll(cache); err != nil {
+	if err = os.RemoveAll(cache); err != nil {
 		return fmt.Errorf("removing the program of another commit: %w", err)
 	}
-	if err := os.MkdirAll(cache, 0o750); err != nil {
+	if err = os.MkdirAll(cache, 0o750); err != nil {
 		return fmt.Errorf("making the directory of programs: %w", err)
 	}
 	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, ".") //nolint:gosec // a path of ours

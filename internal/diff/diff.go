@@ -193,14 +193,14 @@ func (o Options) compare(ctx context.Context, b *base, name string) (stack, erro
 	defer engine.Close()
 	if !one.added {
 		o.say("%s: bringing it up as the base has it", name)
-		if _, err := engine.Up(ctx, offline.UpOptions{}); err != nil {
+		if _, err = engine.Up(ctx, offline.UpOptions{}); err != nil {
 			one.failure = err.Error()
 			return one, ctx.Err()
 		}
 		if one.protected, err = engine.Unprotect(ctx); err != nil {
 			return one, err
 		}
-		if err := engine.Load(ctx, own); err != nil {
+		if err = engine.Load(ctx, own); err != nil {
 			one.failure, one.own = err.Error(), true
 			return one, ctx.Err()
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,9 +162,9 @@ func TestRun(t *testing.T) {
 	err = diff.Run(t.Context(), diff.Options{
 		Project: project, Base: "main", Program: small, Tools: tools,
 		Cost: func(project, stack string) (float64, string, error) {
-			content, err := os.ReadFile(filepath.Join(project, "Pulumi."+stack+".yaml"))
+			content, missing := os.ReadFile(filepath.Join(project, "Pulumi."+stack+".yaml"))
 			replicas, _ := strconv.Atoi(strings.Split(string(content), "small:replicas: ")[1][:1])
-			return float64(replicas) * 10.5, fmt.Sprintf("%8.2f  replicas\n", float64(replicas)*10.5), err
+			return float64(replicas) * 10.5, fmt.Sprintf("%8.2f  replicas\n", float64(replicas)*10.5), missing
 		},
 	}, &said)
 	require.EqualError(t, err, "the working tree's program fails for broken")
@@ -197,9 +198,7 @@ func TestRunBuildsTheBase(t *testing.T) {
 			t.Parallel()
 			tools := toolsFor(t)
 			files := map[string]string{"Pulumi.yaml": projectFile, "Pulumi.dev.yaml": stackFile("data", 2, "")}
-			for path, content := range test.files {
-				files[path] = content
-			}
+			maps.Copy(files, test.files)
 			project := repository(t, files)
 			var said bytes.Buffer
 			require.NoError(t, diff.Run(t.Context(), diff.Options{Project: project, Base: "HEAD", Program: small, Tools: tools}, &said))

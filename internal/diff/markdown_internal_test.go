@@ -35,8 +35,6 @@ func change(way, typ, name string, properties ...string) offline.Change {
 	return one
 }
 
-func usd(amount float64) *float64 { return &amount }
-
 const (
 	bucketType = "aws:s3/bucketV2:BucketV2"
 	mapType    = "kubernetes:core/v1:ConfigMap"
@@ -83,8 +81,8 @@ func TestMarkdown(t *testing.T) {
 			change(offline.Replaced, "kubernetes:core/v1:Service", "web", "spec.clusterIP"),
 			change(offline.Deleted, "kubernetes:apps/v1:StatefulSet", "without-volumes"),
 			definition, stored, adopted, forced,
-		}, cost: &cost{before: usd(10), after: 12.345, table: "12.35  all"}},
-		{name: "test", cost: &cost{before: usd(10), failure: errors.New("no price for `x1.big`")}},
+		}, cost: &cost{before: new(10.0), after: 12.345, table: "12.35  all"}},
+		{name: "test", cost: &cost{before: new(10.0), failure: errors.New("no price for `x1.big`")}},
 		{name: "unwell", failure: "the preview failed:\nkansoku:netwrok: is not a key", own: true},
 	}}
 	golden(t, "report.md", r.markdown(0))
@@ -104,10 +102,10 @@ func TestEstimate(t *testing.T) {
 	of := func(name string, added bool) *cost {
 		return options.estimate(&base{project: "base"}, stack{name: name, added: added})
 	}
-	assert.Equal(t, &cost{before: usd(1), after: 2, table: "table of tree"}, of("both", false))
+	assert.Equal(t, &cost{before: new(1.0), after: 2, table: "table of tree"}, of("both", false))
 	assert.Equal(t, &cost{after: 2, table: "table of tree"}, of("fresh", true))
 	assert.Equal(t, &cost{after: 2, table: "table of tree"}, of("fresh", false))
-	assert.Equal(t, &cost{before: usd(1), failure: errors.New("none for tree")}, of("gone", false))
+	assert.Equal(t, &cost{before: new(1.0), failure: errors.New("none for tree")}, of("gone", false))
 	assert.Nil(t, of("neither", false))
 	assert.Nil(t, Options{}.estimate(nil, stack{}))
 	assert.Equal(t, "\nEstimated cost a month: **2.00 USD**\n", of("fresh", true).markdown())
@@ -115,7 +113,7 @@ func TestEstimate(t *testing.T) {
 
 func TestMarkdownOfNothing(t *testing.T) {
 	t.Parallel()
-	r := report{base: "main", commit: "0123456789abcdef", stacks: []stack{{name: "dev", cost: &cost{before: usd(1), after: 1.001}}, {name: "prod"}}}
+	r := report{base: "main", commit: "0123456789abcdef", stacks: []stack{{name: "dev", cost: &cost{before: new(1.0), after: 1.001}}, {name: "prod"}}}
 	assert.Equal(t, "Merging changes nothing in dev, prod, compared with `0123456789ab`, where this branch left `main`.\n", r.markdown(65536))
 }
 

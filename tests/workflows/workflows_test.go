@@ -267,7 +267,7 @@ func TestComplaints(t *testing.T) {
 		{"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    container: debian:12\n", "unpinned-images: job a"},
 	} {
 		require.Contains(t, good, test.from)
-		found, err := complaints([]byte(strings.Replace(good, test.from, test.to, 1)))
+		found, err = complaints([]byte(strings.Replace(good, test.from, test.to, 1)))
 		require.NoError(t, err, test.to)
 		assert.Condition(t, func() bool {
 			return slices.ContainsFunc(found, func(one string) bool { return strings.Contains(one, test.want) })
