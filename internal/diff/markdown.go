@@ -265,7 +265,7 @@ func (s stack) line(c offline.Change, short brevity) string {
 	if c.Way == offline.Replaced {
 		switch {
 		case c.Reads:
-			text += ", by one that exists and is only read: the stack's own is deleted"
+			text += ", by one that exists and is only read: the stack's own is deleted, protected or not"
 		case len(c.Forces) == 0:
 			text += ", since something that it depends on is"
 		default:

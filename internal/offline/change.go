@@ -63,7 +63,9 @@ func (r *Result) PerResource() []Change {
 		}
 		if step.fresh != nil && way != Deleted {
 			one.After, one.Custom, one.Protects = readable(step.fresh), step.fresh.Custom, step.fresh.Protect
-			one.Reads = way == Replaced && step.fresh.External
+			if one.Reads = way == Replaced && step.fresh.External; one.Reads {
+				one.After = nil // what is read has no inputs
+			}
 		}
 		found = append(found, one)
 	}
