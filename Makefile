@@ -23,15 +23,20 @@ help: ## Show this list
 preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, OUT=dir writes YAML and JSON)
 	@bin/preview -stack $(STACK) $(if $(OUT),-out $(OUT))
 
+.PHONY: diff
+diff: tools bin/preview ## Show what merging would do to stacks that another commit brought up, as Markdown (BASE=main, STACK=prod for one, OUT=file, LIMIT=bytes)
+	@bin/preview -diff $(or $(BASE),main) -limit $(or $(LIMIT),0) $(if $(filter-out file,$(origin STACK)),-stack $(STACK)) $(if $(OUT),>$(OUT))
+
 .PHONY: test
 test: tools ## Run the unit and engine tests
 	GOGC=400 KANSOKU_TOOLS=required go test -timeout 30m ./...
 	@test -x bin/lab/promtool -a -x bin/lab/loki || echo "The alerts were not evaluated: bin/lab has no promtool and Loki. \`make verify\` builds them, and does."
 
 .PHONY: lint
-lint: bin/golangci-lint ## Lint and check the formatting
+lint: bin/golangci-lint bin/actionlint ## Lint and check the formatting
 	bin/golangci-lint run ./...
 	cd tests/lab && ../../bin/golangci-lint run ./...
+	bin/actionlint
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format
@@ -109,6 +114,9 @@ bin/eks/node_modules/.package-lock.json: tools/eks/package.json tools/eks/packag
 
 bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
 	cd tools/golangci-lint && $(BUILD) -ldflags "-s -w" -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/actionlint: tools/actionlint/go.mod tools/actionlint/go.sum
+	cd tools/actionlint && $(BUILD) -ldflags "-s -w" -o ../../bin/actionlint github.com/rhysd/actionlint/cmd/actionlint
 
 bin/controller-gen: tools/controller-gen/go.mod tools/controller-gen/go.sum
 	cd tools/controller-gen && $(BUILD) -o ../../bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/kansoku/kansoku/internal/diff"
 	"github.com/kansoku/kansoku/internal/offline"
 	"github.com/kansoku/kansoku/internal/program"
 )
@@ -27,15 +28,28 @@ func run(ctx context.Context) error {
 	options := offline.Options{Program: program.WithKeys, Output: os.Stdout, Colour: isTerminal(os.Stdout)}
 	var more offline.PreviewOptions
 	var render bool
+	compared := diff.Options{Program: options.Program, Progress: os.Stderr}
 	flag.StringVar(&options.Stack, "stack", "dev", "stack whose file Pulumi.<stack>.yaml is read")
 	flag.StringVar(&options.Project, "project", ".", "directory of Pulumi.yaml, the stack files and bin/")
 	flag.StringVar(&more.Out, "out", "", "directory to write Kubernetes objects (YAML) and AWS resources (JSON) into, from an up against the doubles")
 	flag.BoolVar(&more.ShowSecrets, "show-secrets", false, "write secrets into these files, which then only their owner can read")
 	flag.BoolVar(&more.CriticalPath, "critical-path", false, "print the critical path of an up, with published creation times")
 	flag.BoolVar(&render, "render", false, "only print the Kubernetes objects as YAML, without the engine")
+	flag.StringVar(&compared.Base, "diff", "",
+		"commit, branch or tag: print as Markdown what merging would do to the stacks that it brought up; all, or that of -stack")
+	flag.IntVar(&compared.Limit, "limit", 0, "largest size of that Markdown in bytes, 0 for none")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if compared.Base != "" {
+		compared.Project = options.Project
+		flag.Visit(func(given *flag.Flag) {
+			if given.Name == "stack" {
+				compared.Stacks = []string{options.Stack}
+			}
+		})
+		return diff.Run(ctx, compared, os.Stdout)
 	}
 	if render {
 		_, err := offline.Render(options, os.Stdout)

@@ -33,8 +33,10 @@ type Options struct {
 	// Stack is the stack whose file is read. Required.
 	Stack string
 	// Program gives the program to run for the configuration keys that are set ("kansoku:network"), since a context cannot enumerate
-	// them. Required.
+	// them. Required unless Executable is given.
 	Program func(keys []string) pulumi.RunFunc
+	// Executable is a program of its own instead, as its main package builds it. It runs in Project.
+	Executable string
 	// Cloud holds what the program creates. Default: a new one, closed with the engine; a given one is left open.
 	Cloud *double.Cloud
 	// Config overrides values of the stack file, by full key: whatever YAML can express, a Secret, or nil for none.
@@ -55,6 +57,7 @@ type Engine struct {
 	local   *auto.LocalWorkspace
 	proxy   *healthProxy
 	eks     *eksProvider
+	starts  *launcher
 	cloud   *double.Cloud
 }
 
@@ -81,7 +84,7 @@ const passphrase = "offline"
 
 // New prepares an engine. The caller closes it.
 func New(ctx context.Context, options Options) (_ *Engine, err error) {
-	if options.Stack == "" || options.Program == nil {
+	if options.Stack == "" || options.Program == nil && options.Executable == "" {
 		return nil, errors.New("preparing the engine: a stack and a program are required")
 	}
 	if options.Project == "" {
@@ -126,10 +129,13 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 	if e.eks, err = listenForEKS(); err != nil {
 		return nil, err
 	}
+	if e.starts, err = startLauncher(); err != nil {
+		return nil, err
+	}
 	if err = found.install(e.path("shims")); err != nil {
 		return nil, err
 	}
-	environment := e.environment(providers + "," + e.eks.attachment())
+	environment := e.environment(providers+","+e.eks.attachment(), fmt.Sprintf("%s:%d", project.Runtime.Name(), e.starts.port))
 	e.eks.serve(found.provider(environment, e.proxy.address()))
 	return e, e.open(ctx, found, project, environment)
 }
@@ -147,7 +153,6 @@ func (e *Engine) open(ctx context.Context, found tools, project *workspace.Proje
 		auto.WorkDir(e.path("work")),
 		auto.PulumiHome(e.path("home", ".pulumi")),
 		auto.Project(*project),
-		auto.Program(e.options.Program(e.config.keys())),
 		auto.SecretsProvider("passphrase"),
 		auto.Pulumi(command{path: found.cli, version: found.cliVersion, env: environment}),
 	)
@@ -155,14 +160,36 @@ func (e *Engine) open(ctx context.Context, found tools, project *workspace.Proje
 		return fmt.Errorf("making the workspace: %w", err)
 	}
 	e.local = local.(*auto.LocalWorkspace) // what NewLocalWorkspace makes
+	if err = e.setProgram(); err != nil {
+		return err
+	}
 	if e.stack, err = auto.NewStack(ctx, e.options.Stack, e.local); err != nil {
 		return fmt.Errorf("making the stack: %w", err)
 	}
 	return e.setSecrets(ctx)
 }
 
+// setProgram has the operations that follow run what the options name.
+func (e *Engine) setProgram() error {
+	if e.options.Program != nil {
+		e.local.SetProgram(e.options.Program(e.config.keys()))
+		return nil
+	}
+	executable, err := filepath.Abs(e.options.Executable)
+	if err != nil {
+		return fmt.Errorf("resolving the path of the program: %w", err)
+	}
+	dir, err := filepath.Abs(e.options.Project)
+	if err != nil {
+		return fmt.Errorf("resolving the path of the project: %w", err)
+	}
+	e.local.SetProgram(nil)
+	e.starts.use(executable, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + e.path("home"), "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"})
+	return nil
+}
+
 // environment is the CLI's whole environment.
-func (e *Engine) environment(providers string) []string {
+func (e *Engine) environment(providers, languages string) []string {
 	return []string{
 		"PATH=" + e.path("shims") + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"HOME=" + e.path("home"),
@@ -179,6 +206,7 @@ func (e *Engine) environment(providers string) []string {
 		// The state is written once, at the end, of a failed operation too: after every step it takes most of an up's time.
 		"PULUMI_SKIP_CHECKPOINTS=true",
 		"PULUMI_DEBUG_PROVIDERS=" + providers,
+		"PULUMI_DEBUG_LANGUAGES=" + languages,
 	}
 }
 
@@ -230,6 +258,34 @@ func (e *Engine) Configure(ctx context.Context, values map[string]any) error {
 	if err := e.config.override(values); err != nil {
 		return err
 	}
+	return e.configured(ctx)
+}
+
+// Load has the operations that follow run another program with the stack file beside it: of the options Project, Program, Executable and
+// Config count. The state stays, so the project must have the name of the first.
+func (e *Engine) Load(ctx context.Context, options Options) error {
+	options.Stack = e.options.Stack
+	project, config, err := readProject(options)
+	if err != nil {
+		return err
+	}
+	before, err := e.local.ProjectSettings(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the project before: %w", err)
+	}
+	if project.Name != before.Name {
+		return fmt.Errorf("the project was %s and is %s now: every resource would be another", before.Name, project.Name)
+	}
+	if err := e.local.SaveProjectSettings(ctx, project); err != nil {
+		return fmt.Errorf("writing the project: %w", err)
+	}
+	e.config = config
+	e.options.Project, e.options.Program, e.options.Executable = options.Project, options.Program, options.Executable
+	return e.configured(ctx)
+}
+
+// configured writes the stack file for the operations that follow.
+func (e *Engine) configured(ctx context.Context) error {
 	content, err := os.ReadFile(e.stackFile())
 	if err != nil {
 		return fmt.Errorf("reading the stack file: %w", err)
@@ -243,7 +299,9 @@ func (e *Engine) Configure(ctx context.Context, values map[string]any) error {
 	if err := e.writeStack(file.Salt); err != nil {
 		return err
 	}
-	e.local.SetProgram(e.options.Program(e.config.keys()))
+	if err := e.setProgram(); err != nil {
+		return err
+	}
 	return e.setSecrets(ctx)
 }
 
@@ -379,12 +437,42 @@ func (e *Engine) exportPlain(ctx context.Context) (*apitype.DeploymentV3, error)
 	return e.export(ctx, "--show-secrets")
 }
 
-func (e *Engine) export(ctx context.Context, more ...string) (*apitype.DeploymentV3, error) {
-	args := append([]string{"stack", "export", "--stack", e.options.Stack}, more...)
+// Unprotect takes the protection of every resource in the state away, so that a preview goes on past what an up would refuse, and says
+// which resources had it, by URN.
+func (e *Engine) Unprotect(ctx context.Context) (map[string]bool, error) {
+	deployment, err := e.export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	protected := map[string]bool{}
+	for i := range deployment.Resources {
+		if one := &deployment.Resources[i]; one.Protect {
+			protected[string(one.URN)] = true
+		}
+	}
+	if len(protected) == 0 {
+		return protected, nil
+	}
+	if _, err := e.command(ctx, "state", "unprotect", "--all", "--yes", "--stack", e.options.Stack); err != nil {
+		return nil, fmt.Errorf("unprotecting the state: %w", err)
+	}
+	return protected, nil
+}
+
+// command runs the CLI in the engine's workspace.
+func (e *Engine) command(ctx context.Context, args ...string) (string, error) {
 	env := []string{"PULUMI_HOME=" + e.local.PulumiHome()}
 	stdout, stderr, _, err := e.local.PulumiCommand().Run(ctx, e.local.WorkDir(), nil, nil, nil, env, args...)
 	if err != nil {
-		return nil, fmt.Errorf("exporting the state: %w: %s", err, strings.TrimSpace(stderr))
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr))
+	}
+	return stdout, nil
+}
+
+func (e *Engine) export(ctx context.Context, more ...string) (*apitype.DeploymentV3, error) {
+	stdout, err := e.command(ctx, append([]string{"stack", "export", "--stack", e.options.Stack}, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("exporting the state: %w", err)
 	}
 	var exported struct {
 		Deployment apitype.DeploymentV3 `json:"deployment"`
@@ -402,6 +490,9 @@ func (e *Engine) Close() {
 	}
 	if e.eks != nil {
 		e.eks.close()
+	}
+	if e.starts != nil {
+		e.starts.close()
 	}
 	if e.cloud != nil && e.options.Cloud == nil {
 		e.cloud.Close()

@@ -303,6 +303,11 @@ func TestErrorsAreTheEngines(t *testing.T) {
 	_, err = engine.Up(t.Context(), offline.UpOptions{})
 	require.ErrorContains(t, err, "a fault of the program")
 	assert.NotContains(t, err.Error(), "goroutine")
+
+	another := project(t, stackFile)
+	require.NoError(t, os.WriteFile(filepath.Join(another, "Pulumi.yaml"), []byte("name: large\nruntime: go\n"), 0o600))
+	err = engine.Load(t.Context(), offline.Options{Project: another, Program: small})
+	require.EqualError(t, err, "the project was small and is large now: every resource would be another")
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -23,6 +23,9 @@ type Step struct {
 	Replaces []string
 	// Diff are the properties that changed, sorted.
 	Diff []string
+
+	old, fresh *apitype.StepEventStateMetadata
+	forces     []string // the paths in Diff that force a replacement
 }
 
 // Result is what one operation of the engine did.
@@ -152,14 +155,23 @@ func (c *collector) diagnose(event *apitype.DiagnosticEvent) {
 
 // newStep leaves out default providers, as the engine's own display does.
 func newStep(metadata apitype.StepEventMetadata) (Step, bool) {
-	step := Step{Op: string(metadata.Op), URN: metadata.URN, Type: metadata.Type, Name: resource.URN(metadata.URN).Name(), Replaces: metadata.Keys}
-	for property := range metadata.DetailedDiff {
+	step := Step{
+		Op: string(metadata.Op), URN: metadata.URN, Type: metadata.Type, Name: resource.URN(metadata.URN).Name(), Replaces: metadata.Keys,
+	}
+	if ways[step.Op] != "" { // the rest is most of a stack, and nobody looks at it
+		step.old, step.fresh = metadata.Old, metadata.New
+	}
+	for property, change := range metadata.DetailedDiff {
 		step.Diff = append(step.Diff, property)
+		if strings.HasSuffix(string(change.Kind), "-replace") {
+			step.forces = append(step.forces, property)
+		}
 	}
 	if len(step.Diff) == 0 {
 		step.Diff = slices.Clone(metadata.Diffs)
 	}
 	slices.Sort(step.Diff)
+	slices.Sort(step.forces)
 	isDefault := strings.HasPrefix(step.Type, "pulumi:providers:") && strings.HasPrefix(step.Name, "default")
 	return step, !isDefault
 }

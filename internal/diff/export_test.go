@@ -1,0 +1,4 @@
+package diff
+
+// Golden is for the tests outside.
+var Golden = golden
