@@ -5,10 +5,17 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/kansoku/kansoku/examples"
 	"github.com/kansoku/kansoku/internal/offline"
 	"github.com/kansoku/kansoku/internal/program"
 )
@@ -27,15 +34,26 @@ func run(ctx context.Context) error {
 	options := offline.Options{Program: program.WithKeys, Output: os.Stdout, Colour: isTerminal(os.Stdout)}
 	var more offline.PreviewOptions
 	var render bool
+	var example string
 	flag.StringVar(&options.Stack, "stack", "dev", "stack whose file Pulumi.<stack>.yaml is read")
 	flag.StringVar(&options.Project, "project", ".", "directory of Pulumi.yaml, the stack files and bin/")
 	flag.StringVar(&more.Out, "out", "", "directory to write Kubernetes objects (YAML) and AWS resources (JSON) into, from an up against the doubles")
 	flag.BoolVar(&more.ShowSecrets, "show-secrets", false, "write secrets into these files, which then only their owner can read")
 	flag.BoolVar(&more.CriticalPath, "critical-path", false, "print the critical path of an up, with published creation times")
 	flag.BoolVar(&render, "render", false, "only print the Kubernetes objects as YAML, without the engine")
+	flag.StringVar(&example, "example", "", "directory below examples/ whose program and stack file are taken instead")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if example != "" {
+		deploy := examples.Programs[example]
+		if deploy == nil {
+			return fmt.Errorf("there is no example %q; there are %s", example, strings.Join(slices.Sorted(maps.Keys(examples.Programs)), ", "))
+		}
+		options.Program = func([]string) pulumi.RunFunc { return deploy }
+		options.Tools = filepath.Join(options.Project, "bin")
+		options.Project = filepath.Join(options.Project, "examples", example)
 	}
 	if render {
 		_, err := offline.Render(options, os.Stdout)
