@@ -88,6 +88,7 @@ generate: bin/controller-gen ## Regenerate the CRDs and the golden files
 
 .PHONY: release-snapshot
 release-snapshot: tools ## Keep this program's state as that of a release (VERSION=x.y.z), which later programs must not lose
+	@test -n "$(VERSION)" || { echo "which release? make release-snapshot VERSION=x.y.z" >&2; exit 1; }
 	KANSOKU_RELEASE=$(VERSION) go test -count=1 -run '^TestReleaseSnapshot$$' -v ./tests
 
 .PHONY: tools
