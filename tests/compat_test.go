@@ -43,11 +43,11 @@ func losses(result *offline.Result) []string {
 		}
 		what := ""
 		switch {
-		case strings.Contains(step.Op, "replace") || strings.HasPrefix(step.Op, "discard"):
+		case step.Op == "replace":
 			what = fmt.Sprintf("would be replaced, for %v", step.Replaces)
 		case step.Op == "delete":
 			what = "would be deleted"
-		case slices.ContainsFunc(step.Diff, func(property string) bool { return strings.HasPrefix(property, "spec.storage") }):
+		case step.Op == "update" && slices.ContainsFunc(step.Diff, func(property string) bool { return strings.HasPrefix(property, "spec.storage") }):
 			what = fmt.Sprintf("would want other volumes, for %v", step.Diff)
 		default:
 			continue
@@ -74,10 +74,9 @@ func released(t *testing.T, stack string) (*offline.Engine, *apitype.DeploymentV
 	engine, err := offline.New(t.Context(), offline.Options{Project: dir, Stack: stack, Program: withoutSchemas, Tools: tools})
 	require.NoError(t, err)
 	t.Cleanup(engine.Close)
-	packed, err := os.Open(filepath.Join(dir, stack+".json.gz"))
+	packed, err := os.ReadFile(filepath.Join(dir, stack+".json.gz"))
 	require.NoError(t, err)
-	defer packed.Close()
-	reader, err := gzip.NewReader(packed)
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	require.NoError(t, err)
 	state := &apitype.DeploymentV3{}
 	require.NoError(t, json.NewDecoder(reader).Decode(state))
