@@ -6,6 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --jobs=3
 
 STACK ?= dev
+EXAMPLE ?=
 OUT ?=
 export CGO_ENABLED := 0
 # The largest packages (Pulumi's SDKs) compile in a quarter less time for a quarter more memory, 3.6 GB, with less garbage collection.
@@ -20,8 +21,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: preview
-preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, OUT=dir writes YAML and JSON)
-	@bin/preview -stack $(STACK) $(if $(OUT),-out $(OUT))
+preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, EXAMPLE=team, OUT=dir writes YAML and JSON)
+	@bin/preview -stack $(STACK) $(if $(EXAMPLE),-example $(EXAMPLE)) $(if $(OUT),-out $(OUT))
 
 .PHONY: diff
 diff: tools bin/preview ## Show what merging would do to stacks that another commit brought up, as Markdown (BASE=main, STACK=prod for one, OUT=file, LIMIT=bytes)
@@ -94,6 +95,11 @@ lab-build: tools lab-binaries
 generate: bin/controller-gen ## Regenerate the CRDs and the golden files
 	go generate ./...
 	UPDATE_GOLDEN=1 go test ./... >/dev/null
+
+.PHONY: release-snapshot
+release-snapshot: tools ## Keep this program's state as that of a release (VERSION=x.y.z), which later programs must not lose
+	@test -n "$(VERSION)" || { echo "which release? make release-snapshot VERSION=x.y.z" >&2; exit 1; }
+	KANSOKU_RELEASE=$(VERSION) go test -count=1 -run '^TestReleaseSnapshot$$' -v ./tests
 
 .PHONY: tools
 tools: $(ENGINE) ## Build what the engine without a cloud needs

@@ -29,6 +29,7 @@ import (
 
 const (
 	project = ".."
+	tools   = "../bin"
 	crdType = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 )
 
@@ -53,12 +54,18 @@ func newEngine(t *testing.T, stack string, config map[string]any) *offline.Engin
 	return engine
 }
 
+// needEngine skips where the tools are not built, unless they are promised.
+func needEngine(t *testing.T) {
+	t.Helper()
+	if missing := offline.CheckTools(tools); missing != nil && os.Getenv("KANSOKU_TOOLS") != "required" {
+		t.Skipf("no engine: %v", missing)
+	}
+}
+
 // wholeEngine prepares the very program of a stack.
 func wholeEngine(t *testing.T, stack string, config map[string]any) *offline.Engine {
 	t.Helper()
-	if missing := offline.CheckTools(filepath.Join(project, "bin")); missing != nil && os.Getenv("KANSOKU_TOOLS") != "required" {
-		t.Skipf("no engine: %v", missing)
-	}
+	needEngine(t)
 	engine, err := offline.New(t.Context(), offline.Options{Project: project, Stack: stack, Program: program.WithKeys, Config: config})
 	require.NoError(t, err)
 	t.Cleanup(engine.Close)
@@ -67,7 +74,10 @@ func wholeEngine(t *testing.T, stack string, config map[string]any) *offline.Eng
 
 // withoutSchemas is the program with the schemas of its CRDs cut down: nine tenths of what the engine handles, and of no account to a test
 // of what happens to resources.
-func withoutSchemas(keys []string) pulumi.RunFunc {
+func withoutSchemas(keys []string) pulumi.RunFunc { return cutDown(program.WithKeys(keys)) }
+
+// cutDown is any program without these schemas.
+func cutDown(run pulumi.RunFunc) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		err := ctx.RegisterStackTransformation(func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
 			definition, ok := args.Props.(kubernetes.UntypedArgs)
@@ -83,7 +93,7 @@ func withoutSchemas(keys []string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		return program.WithKeys(keys)(ctx)
+		return run(ctx)
 	}
 }
 

@@ -187,7 +187,7 @@ func (b *builder) newConfig() error {
 
 // newProvisioning makes the ConfigMap of data sources and dashboard folders, "grafana-provisioning".
 func (b *builder) newProvisioning() error {
-	folders, err := provisionFolders(b.ownFolders(), b.comFolders())
+	folders, err := provisionFolders(b.ownFolders(), b.comFolders(), b.DashboardConfigMaps)
 	if err != nil {
 		return err
 	}
@@ -318,10 +318,15 @@ func (b *builder) mounts() corev1.VolumeMountArray {
 	if len(b.GrafanaCom) > 0 {
 		mounts = append(mounts, mount(downloadsVolume, downloadsDir, "", true))
 	}
+	for _, c := range b.DashboardConfigMaps {
+		mounts = append(mounts, mount(c.volume(), configMapsDir+"/"+c.Name, "", true))
+	}
 	return mounts
 }
 
 func folderVolume(title string) string { return "folder-" + directory(title) }
+
+func (c DashboardConfigMap) volume() string { return "configmap-" + c.Name }
 
 func (b *builder) volumes() corev1.VolumeArray {
 	empty := func(name string) *corev1.VolumeArgs {
@@ -348,6 +353,11 @@ func (b *builder) volumes() corev1.VolumeArray {
 	}
 	if len(b.GrafanaCom) > 0 {
 		volumes = append(volumes, empty(downloadsVolume), config(listVolume, object+"-downloads"))
+	}
+	for _, c := range b.DashboardConfigMaps {
+		volumes = append(volumes, &corev1.VolumeArgs{Name: pulumi.String(c.volume()), ConfigMap: &corev1.ConfigMapVolumeSourceArgs{
+			Name: pulumi.String(c.Name), Optional: pulumi.Bool(true), // the kubelet fills it in when it comes
+		}})
 	}
 	return volumes
 }

@@ -111,7 +111,8 @@ func full() *grafana.Args {
 			Ingress: &grafana.Ingress{
 				Host: "grafana.example.com", Class: "alb", TLSSecret: "tls", Annotations: map[string]string{"a/b": "c"},
 			},
-			GrafanaCom: []grafana.ComDashboard{{ID: 1860, Revision: 37, Folder: "Cluster"}},
+			GrafanaCom:          []grafana.ComDashboard{{ID: 1860, Revision: 37, Folder: "Cluster"}},
+			DashboardConfigMaps: []grafana.DashboardConfigMap{{Name: "dashboards-shop", Folder: "Cluster"}},
 		},
 	}
 }
@@ -231,7 +232,7 @@ func TestFull(t *testing.T) {
 		assert.Contains(t, read, part)
 	}
 	folders := provisioning.Field("data", "dashboards.yaml").(string)
-	for _, path := range []string{"/etc/grafana/dashboards/general\n", "/etc/grafana/dashboards/cluster\n", "/etc/grafana/downloads/cluster\n"} {
+	for _, path := range []string{"/etc/grafana/dashboards/general\n", "/etc/grafana/dashboards/cluster\n", "/etc/grafana/downloads/cluster\n", "/etc/grafana/configmaps/dashboards-shop\n"} {
 		assert.Contains(t, folders, "path: "+path)
 	}
 	ini := r.Get(t, secret, "grafana-config").Field("stringData", "grafana.ini").(string)
@@ -257,14 +258,16 @@ func TestFull(t *testing.T) {
 		}}},
 		map[string]any{"name": "downloads", "emptyDir": map[string]any{}},
 		map[string]any{"name": "download-list", "configMap": map[string]any{"name": "grafana-downloads"}},
-	}, volumes[len(volumes)-4:])
+		map[string]any{"name": "configmap-dashboards-shop", "configMap": map[string]any{"name": "dashboards-shop", "optional": true}},
+	}, volumes[len(volumes)-5:])
 	assert.NotContains(t, volumes, map[string]any{"name": "data", "emptyDir": map[string]any{}})
 	mounts := s.Field("spec", "template", "spec", "containers", 0, "volumeMounts").([]any)
 	assert.Equal(t, []any{
 		map[string]any{"name": "folder-general", "mountPath": "/etc/grafana/dashboards/general", "readOnly": true},
 		map[string]any{"name": "folder-cluster", "mountPath": "/etc/grafana/dashboards/cluster", "readOnly": true},
 		map[string]any{"name": "downloads", "mountPath": "/etc/grafana/downloads", "readOnly": true},
-	}, mounts[len(mounts)-3:])
+		map[string]any{"name": "configmap-dashboards-shop", "mountPath": "/etc/grafana/configmaps/dashboards-shop", "readOnly": true},
+	}, mounts[len(mounts)-4:])
 	assert.Equal(t, []any{map[string]any{
 		"name": "download-dashboards", "image": "docker.io/curlimages/curl:8.21.0", "terminationMessagePolicy": "FallbackToLogsOnError",
 		"command":   []any{"/bin/sh", "/etc/downloads/download.sh", "/etc/downloads/dashboards.txt", "/etc/grafana/downloads"},

@@ -16,6 +16,7 @@ const (
 	provisionDir  = "/etc/grafana/provisioning"
 	dashboardsDir = "/etc/grafana/dashboards"
 	downloadsDir  = "/etc/grafana/downloads"
+	configMapsDir = "/etc/grafana/configmaps"
 	dataDir       = "/var/lib/grafana"
 )
 
@@ -374,9 +375,14 @@ type providerOptions struct {
 }
 
 // provisionFolders renders where dashboards are: a provider for each folder of own ones, and for each of those from grafana.com, which a kept
-// database does not lose when grafana.com is out of reach.
-func provisionFolders(own, com []string) ([]byte, error) {
+// database does not lose when grafana.com is out of reach; and one for each ConfigMap of others.
+func provisionFolders(own, com []string, maps []DashboardConfigMap) ([]byte, error) {
 	file := providers{APIVersion: 1, Providers: []provider{}}
+	add := func(name, title, path string, keep bool) {
+		file.Providers = append(file.Providers, provider{
+			Name: name, OrgID: 1, Folder: title, Type: "file", DisableDeletion: keep, UpdateIntervalSeconds: 30, Options: providerOptions{path},
+		})
+	}
 	for _, from := range []struct {
 		titles         []string
 		parent, suffix string
@@ -386,11 +392,11 @@ func provisionFolders(own, com []string) ([]byte, error) {
 		{com, downloadsDir, "-grafana-com", true},
 	} {
 		for _, title := range from.titles {
-			file.Providers = append(file.Providers, provider{
-				Name: directory(title) + from.suffix, OrgID: 1, Folder: title, Type: "file", DisableDeletion: from.keep,
-				UpdateIntervalSeconds: 30, Options: providerOptions{from.parent + "/" + directory(title)},
-			})
+			add(directory(title)+from.suffix, title, from.parent+"/"+directory(title), from.keep)
 		}
+	}
+	for _, c := range maps {
+		add("configmap:"+c.Name, c.Folder, configMapsDir+"/"+c.Name, false) // no directory has a colon
 	}
 	return marshalProvisioning(file)
 }

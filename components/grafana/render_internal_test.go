@@ -230,7 +230,7 @@ func TestDataSourcesAreLinkedBothWays(t *testing.T) {
 
 func TestProviders(t *testing.T) {
 	t.Parallel()
-	text, err := provisionFolders([]string{"", "Cost $ & more"}, []string{"Kubernetes"})
+	text, err := provisionFolders([]string{"", "Cost $ & more"}, []string{"Kubernetes"}, []DashboardConfigMap{{Name: "dashboards-shop", Folder: "Shop"}})
 	require.NoError(t, err)
 	golden(t, "dashboards.yaml", text)
 	var file providers
@@ -239,6 +239,7 @@ func TestProviders(t *testing.T) {
 		{"general", 1, "", "file", false, false, 30, providerOptions{"/etc/grafana/dashboards/general"}},
 		{"cost-more", 1, "Cost $ & more", "file", false, false, 30, providerOptions{"/etc/grafana/dashboards/cost-more"}},
 		{"kubernetes-grafana-com", 1, "Kubernetes", "file", true, false, 30, providerOptions{"/etc/grafana/downloads/kubernetes"}},
+		{"configmap:dashboards-shop", 1, "Shop", "file", false, false, 30, providerOptions{"/etc/grafana/configmaps/dashboards-shop"}},
 	}}, file)
 }
 

@@ -46,6 +46,17 @@ type Settings struct {
 	Ingress *Ingress `pulumi:"ingress,optional"`
 	// GrafanaCom are dashboards to fetch from grafana.com whenever the pod starts. What cannot be fetched is left out. Default: none.
 	GrafanaCom []ComDashboard `pulumi:"grafanaCom,optional"`
+	// DashboardConfigMaps are where others, a team for one, put dashboards of theirs without a change here: each key of such a ConfigMap that
+	// ends in ".json" is one. Default: none.
+	DashboardConfigMaps []DashboardConfigMap `pulumi:"dashboardConfigMaps,optional"`
+}
+
+// DashboardConfigMap is a ConfigMap in Grafana's namespace that somebody else makes, before or after. What is in it shows within two minutes.
+type DashboardConfigMap struct {
+	// Name of the ConfigMap: at most 40 lower-case letters, digits and dashes. Required.
+	Name string `pulumi:"name"`
+	// Folder that its dashboards appear in. Default: none.
+	Folder string `pulumi:"folder,optional"`
 }
 
 // Server is grafana.ini's [server].
@@ -177,6 +188,7 @@ func (s Settings) Validate() error {
 		errs.Under("ingress", s.Ingress.validate())
 	}
 	s.validateGrafanaCom(&errs)
+	s.validateConfigMaps(&errs)
 	return errs.Err()
 }
 
@@ -246,6 +258,19 @@ func (s Settings) validateGrafanaCom(errs *check.Errors) {
 		}
 	}
 	requireDirectories(errs, "grafanaCom", s.comFolders())
+}
+
+func (s Settings) validateConfigMaps(errs *check.Errors) {
+	seen := map[string]bool{}
+	for i, c := range s.DashboardConfigMaps {
+		at := "dashboardConfigMaps[" + strconv.Itoa(i) + "]."
+		errs.Require(kube.IsDNSLabel(c.Name) && len(c.Name) <= maxFolder, at+"name", c.Name,
+			"must be at most %d lower-case letters, digits and dashes", maxFolder)
+		errs.Require(!strings.HasPrefix(c.Name, object+"-"), at+"name", c.Name, "must not begin with %s-: those are our own", object)
+		errs.Require(!seen[c.Name], at+"name", c.Name, "must be there once")
+		seen[c.Name] = true
+		requireFolder(errs, at+"folder", c.Folder)
+	}
 }
 
 // comFolders of the dashboards of grafana.com, one each.

@@ -223,6 +223,15 @@ grafanaCom[3].folder: must be at most 40 characters with a letter or digit among
 				strings.Repeat("x", 41) + `"
 grafanaCom: must have folders that differ in letters or digits; there is "", got "GENERAL"`,
 		},
+		"ConfigMaps": {
+			grafana.Settings{DashboardConfigMaps: []grafana.DashboardConfigMap{
+				{Name: "a"}, {Name: "a", Folder: "General"}, {Name: "grafana-config"}, {Name: strings.Repeat("x", 41)},
+			}},
+			`dashboardConfigMaps[1].name: must be there once, got "a"
+dashboardConfigMaps[1].folder: must be at most 40 characters with a letter or digit among them, and not General; none is no folder, got "General"
+dashboardConfigMaps[2].name: must not begin with grafana-: those are our own, got "grafana-config"
+dashboardConfigMaps[3].name: must be at most 40 lower-case letters, digits and dashes, got "` + strings.Repeat("x", 41) + `"`,
+		},
 		"folders": {
 			grafana.Settings{GrafanaCom: []grafana.ComDashboard{{ID: 1, Revision: 1, Folder: "A b"}, {ID: 2, Revision: 1, Folder: "a-B"}}},
 			`grafanaCom: must have folders that differ in letters or digits; there is "A b", got "a-B"`,

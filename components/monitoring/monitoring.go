@@ -43,7 +43,8 @@ const priority = 1_000_000
 type Monitoring struct {
 	pulumi.ResourceState
 
-	// Namespace of everything that reads nothing of its host.
+	// Namespace of everything that reads nothing of its host. It waits for that namespace and for nothing else, so that what is put there,
+	// a Secret that pods wait for, can take its name from here.
 	Namespace pulumi.StringOutput
 	// PrometheusURL is Prometheus inside the cluster, on any one replica.
 	PrometheusURL pulumi.StringOutput
@@ -85,7 +86,6 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			return nil, err
 		}
 	}
-	component.Namespace = b.namespace.ToStringOutput()
 	return component, ctx.RegisterResourceOutputs(component, pulumi.Map{
 		"namespace": component.Namespace, "prometheusUrl": component.PrometheusURL, "storeEndpoint": component.StoreEndpoint,
 		"queryUrl": component.QueryURL, "alertmanagerUrl": component.AlertmanagerURL, "grafanaUrl": component.GrafanaURL,
@@ -130,6 +130,9 @@ func (b *builder) base() error {
 			return fmt.Errorf("creating namespace %s: %w", one.namespace, err)
 		}
 		b.first = append(b.first, namespace)
+		if one.namespace == b.Namespace {
+			b.built.Namespace = namespace.Metadata.Name().Elem()
+		}
 	}
 	b.class = kube.PartOf + "-" + b.Namespace
 	class, err := schedulingv1.NewPriorityClass(b.ctx, b.name, &schedulingv1.PriorityClassArgs{

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	kubernetes "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
@@ -85,6 +87,23 @@ func TestParts(t *testing.T) {
 			require.Equal(t, want, namespace, "%s %s", one.Type, one.Name)
 		}
 	}
+}
+
+// TestNamespaceIsWaitedFor: what a program puts into the namespace waits for the namespace, and for no pod.
+func TestNamespaceIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := &mocks.Recorder{}
+	r.Run(t, func(ctx *pulumi.Context) error {
+		m, err := monitoring.New(ctx, "m", args())
+		if err != nil {
+			return err
+		}
+		_, err = corev1.NewSecret(ctx, "credentials", &corev1.SecretArgs{Metadata: &metav1.ObjectMetaArgs{Namespace: m.Namespace}})
+		return err
+	})
+	secret := r.Get(t, "kubernetes:core/v1:Secret", "credentials")
+	require.Equal(t, "monitoring", secret.Field("metadata", "namespace"))
+	require.Equal(t, []string{root + "$kubernetes:core/v1:Namespace::m"}, secret.Depends)
 }
 
 func TestWithoutLogs(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"gopkg.in/yaml.v3"
 )
 
@@ -83,6 +84,20 @@ func (c stackConfig) override(values map[string]any) error {
 		c.plain[key] = &node
 	}
 	return nil
+}
+
+// declared fills in the secrets that the project asks for (Pulumi.yaml, config) and the stack does not set, as if it had them encrypted.
+func (c stackConfig) declared(project *workspace.Project) {
+	for name, declared := range project.Config {
+		key := name
+		if !strings.Contains(key, ":") {
+			key = string(project.Name) + ":" + name
+		}
+		_, encrypted := c.secrets[key]
+		if declared.Secret && declared.Default == nil && declared.Value == nil && c.plain[key] == nil && !encrypted {
+			c.secrets[key] = placeholder(key)
+		}
+	}
 }
 
 // keys are all keys that are set, sorted.

@@ -89,6 +89,21 @@ func TestReadStackRefuses(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestDeclaredSecrets(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte(`{name: k, runtime: go, config: {
+  missing: {type: string, secret: true}, plain: {type: string, secret: true}, encrypted: {type: string, secret: true},
+  fallback: {type: string, secret: true, default: x}, public: {type: string}, "k:own": {type: string, secret: true}, "aws:region": {value: r}}}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte("config: {k:plain: given, k:encrypted: {secure: AAA}}\n"), 0o600))
+	_, read, err := readProject(Options{Project: dir, Stack: "dev", Config: map[string]any{"k:encrypted": "mine"}})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{
+		"k:missing": "secret-value-of-missing", "k:own": "secret-value-of-own", "k:encrypted": "mine",
+	}, read.secrets)
+	assert.Equal(t, []string{"k:encrypted", "k:missing", "k:own", "k:plain"}, read.keys())
+}
+
 func TestOverride(t *testing.T) {
 	t.Parallel()
 	read, err := readStack(stackFile(t, "config:\n  k:a: 1\n  k:b: {secure: AAA}\n  k:c: x\n  k:d: y\n"))

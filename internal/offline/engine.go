@@ -223,6 +223,7 @@ func readProject(options Options) (*workspace.Project, stackConfig, error) {
 	if err := config.override(options.Config); err != nil {
 		return nil, stackConfig{}, err
 	}
+	config.declared(project)
 	return &workspace.Project{Name: project.Name, Description: project.Description, Runtime: project.Runtime, Config: project.Config}, config, nil
 }
 
@@ -481,6 +482,19 @@ func (e *Engine) export(ctx context.Context, more ...string) (*apitype.Deploymen
 		return nil, fmt.Errorf("reading the exported state: %w", err)
 	}
 	return &exported.Deployment, nil
+}
+
+// Import replaces the stack's state by one that Export gave, of this engine or of another one. The cloud stays as it is: a preview over the
+// imported state needs nothing in it but what the program reads.
+func (e *Engine) Import(ctx context.Context, deployment *apitype.DeploymentV3) error {
+	written, err := json.Marshal(deployment)
+	if err != nil {
+		return fmt.Errorf("writing the state to import: %w", err)
+	}
+	if err := e.stack.Import(ctx, apitype.UntypedDeployment{Version: 3, Deployment: written}); err != nil {
+		return fmt.Errorf("importing the state: %w", err)
+	}
+	return nil
 }
 
 // Close removes everything. Safe to call twice.

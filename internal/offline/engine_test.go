@@ -229,6 +229,30 @@ func TestStateKeepsSecrets(t *testing.T) {
 	assert.Equal(t, first, read(t, dir))
 }
 
+// A state goes from one engine to another one, whose cloud is empty: what has changed since is seen, and no more.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	first := newEngine(t, offline.Options{})
+	_, err := first.Up(t.Context(), offline.UpOptions{})
+	require.NoError(t, err)
+	state, err := first.Export(t.Context())
+	require.NoError(t, err)
+
+	second := newEngine(t, offline.Options{})
+	require.NoError(t, second.Import(t.Context(), state))
+	same, err := second.Preview(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"same": 6}, same.Changes, "with a secret, encrypted with another salt")
+	require.NoError(t, second.Configure(t.Context(), map[string]any{"small:settings": settings{Replicas: 3, Version: "1.30"}, "small:password": "other"}))
+	changed, err := second.Preview(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"same": 4, "update": 1, "replace": 1}, changed.Changes)
+	assert.Empty(t, second.Cloud().Objects())
+
+	state.Resources[0].URN = "urn:pulumi:prod::small::pulumi:pulumi:Stack::small-prod"
+	require.ErrorContains(t, second.Import(t.Context(), state), "importing the state: ")
+}
+
 type directory struct {
 	names   []string
 	content map[string]string
