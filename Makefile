@@ -23,6 +23,10 @@ help: ## Show this list
 preview: tools bin/preview ## Show what `pulumi preview` will show, without an account (STACK=dev|prod, OUT=dir writes YAML and JSON)
 	@bin/preview -stack $(STACK) $(if $(OUT),-out $(OUT))
 
+.PHONY: cost
+cost: bin/preview ## Print what a stack costs a month, each line with its formula, and what CloudWatch would take (STACK=dev|prod)
+	@bin/preview -stack $(STACK) -cost
+
 .PHONY: test
 test: tools ## Run the unit and engine tests
 	GOGC=400 KANSOKU_TOOLS=required go test -timeout 30m ./...

@@ -20,6 +20,7 @@ import (
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/infra"
 	"github.com/kansoku/kansoku/internal/check"
+	"github.com/kansoku/kansoku/internal/cost"
 )
 
 // Config is a stack's whole configuration. Each field is one key below "kansoku:", AWS the keys below "aws:"; what a field holds, and
@@ -45,6 +46,9 @@ type Config struct {
 	Index infra.TableSettings `pulumi:"index,optional"`
 	// Monitoring is what runs in the cluster.
 	Monitoring monitoring.Settings `pulumi:"monitoring,optional"`
+	// Cost states the load for which `make cost` and every preview estimate what the stack costs. Nothing is deployed by it. Default: no
+	// estimate.
+	Cost *cost.Load `pulumi:"cost,optional"`
 	// Kubeconfig of an existing cluster that is not read from AWS. A secret: `pulumi config set --secret kubeconfig`.
 	Kubeconfig string `pulumi:"kubeconfig,optional"`
 	// SlackURL is a Slack incoming webhook, for receivers with Slack (monitoring.alertmanager); `slackUrl-NAME`, as with the next three, is
@@ -127,6 +131,9 @@ func (c *Config) defaults() {
 	c.Chunks = c.Chunks.WithDefaults()
 	c.Index = c.Index.WithDefaults()
 	c.Monitoring = c.Monitoring.WithDefaults()
+	if c.Cost != nil {
+		*c.Cost = c.Cost.WithDefaults()
+	}
 }
 
 // receiverSecrets are the values of the keys that name a single receiver, and the other keys.
@@ -197,6 +204,9 @@ func (c *Config) validate() error {
 	errs.Under("kansoku:chunks", c.Chunks.Validate())
 	errs.Under("kansoku:index", c.Index.Validate())
 	errs.Under("kansoku:monitoring", c.Monitoring.Validate())
+	if c.Cost != nil {
+		errs.Under("kansoku:cost", c.Cost.Validate())
+	}
 	errs.Under("kansoku:monitoring.alertmanager", c.Monitoring.Alertmanager.ValidateSecrets(slices.Sorted(maps.Keys(c.alertSecrets()))))
 	c.validateSpread(&errs)
 	c.validateStorage(&errs)

@@ -16,7 +16,7 @@ import (
 // TestReference holds docs/configuration.md against the settings' own comments. UPDATE_GOLDEN=1 rewrites it.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	docs, err := comments.Fields(filepath.Join("..", ".."), "infra", "components", "internal/program")
+	docs, err := comments.Fields(filepath.Join("..", ".."), "infra", "components", "internal/program", "internal/cost")
 	require.NoError(t, err)
 	var page strings.Builder
 	page.WriteString("# Configuration\n\nEvery key of a stack file, from the comments of the code. " +
