@@ -66,6 +66,9 @@ type Config struct {
 	WatchdogURL string `pulumi:"watchdogUrl,optional"`
 	// GrafanaOAuthSecret is the client secret of the login that monitoring.grafana.auth names. A secret. Default: none.
 	GrafanaOAuthSecret string `pulumi:"grafanaOAuthSecret,optional"`
+	// RegistryCredentials are what monitoring.images.registry asks for, as the JSON of a Docker configuration ({"auths": …}). A secret.
+	// Default: none, as for a registry that the nodes' role may read (ECR).
+	RegistryCredentials string `pulumi:"registryCredentials,optional"`
 
 	// ReceiverSecrets are those of single receivers, by key ("slackUrl-payments").
 	ReceiverSecrets map[string]string `pulumi:"-"`
@@ -179,6 +182,11 @@ func (c *Config) clusterName() string {
 	return c.Name
 }
 
+// needsIndex says whether some period of the logs' schema has its index in DynamoDB. A stack without logs keeps the table it may have had.
+func (c *Config) needsIndex() bool {
+	return c.Monitoring.Loki == nil || c.Monitoring.Loki.UsesDynamoDB()
+}
+
 // foreign says whether AWS does not know the cluster.
 func (c *Config) foreign() bool {
 	return c.Kubeconfig != "" || c.Cluster.Existing != nil && c.Cluster.Existing.Context != ""
@@ -208,6 +216,10 @@ func (c *Config) validate() error {
 		errs.Under("kansoku:cost", c.Cost.Validate())
 	}
 	errs.Under("kansoku:monitoring.alertmanager", c.Monitoring.Alertmanager.ValidateSecrets(slices.Sorted(maps.Keys(c.alertSecrets()))))
+	errs.Require(c.RegistryCredentials == "" || c.Monitoring.Images.Registry != "" && c.Monitoring.Images.PullSecret == "",
+		"kansoku:registryCredentials", "[secret]", "must not be set without kansoku:monitoring.images.registry, nor beside its pullSecret")
+	errs.Require(c.RegistryCredentials == "" || dockerConfig(c.RegistryCredentials), "kansoku:registryCredentials", "[secret]",
+		`must be the JSON of a Docker configuration: {"auths": {"registry.example.com": …}}`)
 	c.validateSpread(&errs)
 	c.validateStorage(&errs)
 	if err := errs.Err(); err != nil {
@@ -252,6 +264,14 @@ func (c *Config) validateCluster(errs *check.Errors) {
 	}
 	errs.Require(c.Nodes == nil || c.Network != nil && c.Network.Existing != nil, "kansoku:network.existing", nil,
 		"must name the VPC and subnets of the existing cluster that kansoku:nodes join")
+}
+
+// dockerConfig says whether a text is what a registry's Secret holds.
+func dockerConfig(text string) bool {
+	var config struct {
+		Auths map[string]any `json:"auths"`
+	}
+	return json.Unmarshal([]byte(text), &config) == nil && config.Auths != nil
 }
 
 // validateSpread refuses a spread over zones that the stack does not have.
@@ -483,7 +503,7 @@ func at(values map[string]any, path string) any {
 // secretKeys are shown in no message.
 var secretKeys = []string{
 	"kansoku:kubeconfig", "kansoku:slackUrl", "kansoku:webhookUrl", "kansoku:pagerDutyKey", "kansoku:opsgenieKey", "kansoku:smtpPassword",
-	"kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret",
+	"kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret", "kansoku:registryCredentials",
 }
 
 func shown(key string, value any) any {
