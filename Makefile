@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules --jobs=3
 STACK ?= dev
 EXAMPLE ?=
 OUT ?=
+DAY ?=
 export CGO_ENABLED := 0
 # The largest packages (Pulumi's SDKs) compile in a quarter less time for a quarter more memory, 3.6 GB, with less garbage collection.
 BUILD := GOGC=400 go build
@@ -27,6 +28,18 @@ preview: tools bin/preview ## Show what `pulumi preview` will show, without an a
 .PHONY: diff
 diff: tools bin/preview ## Show what merging would do to stacks that another commit brought up, as Markdown (BASE=main, STACK=prod for one, OUT=file, LIMIT=bytes)
 	@bin/preview -diff $(or $(BASE),main) -limit $(or $(LIMIT),0) $(if $(filter-out file,$(origin STACK)),-stack $(STACK)) $(if $(OUT),>$(OUT))
+
+.PHONY: cost
+cost: bin/preview ## Print what a stack costs a month, each line with its formula, and what CloudWatch would take (STACK=dev|prod)
+	@bin/preview -stack $(STACK) -cost
+
+.PHONY: images
+images: bin/preview ## Print the images that a stack runs, for mirroring (STACK=dev|prod|local)
+	@bin/preview -stack $(STACK) -images
+
+.PHONY: migrate-tsdb
+migrate-tsdb: bin/preview ## Print the schema that moves the index of logs from DynamoDB to TSDB (STACK=dev|prod, DAY=2027-01-10)
+	@bin/preview -stack $(STACK) -migrate-tsdb "$(or $(DAY),none)"
 
 .PHONY: test
 test: tools ## Run the unit and engine tests

@@ -41,6 +41,8 @@ type TableSettings struct {
 	MaxReadUnits int `pulumi:"maxReadUnits,optional"`
 	// MaxWriteUnits caps the write request units a second. Default: 0, no cap. -1 takes a cap away that the table already has.
 	MaxWriteUnits int `pulumi:"maxWriteUnits,optional"`
+	// Unprotected lifts the stack's protection from this table alone: the step before it goes (docs/dynamodb-to-tsdb.md). Default: false.
+	Unprotected bool `pulumi:"unprotected,optional"`
 	// Existing is a table that is there already. Default: a new one. Nothing else may be set beside it.
 	Existing *ExistingTable `pulumi:"existing,optional"`
 }
@@ -115,6 +117,7 @@ func (s TableSettings) validate(e *check.Errors) {
 		e.Require(!s.DisablePointInTimeRecovery, "disablePointInTimeRecovery", s.DisablePointInTimeRecovery, want)
 		e.Require(s.MaxReadUnits == 0, "maxReadUnits", s.MaxReadUnits, want)
 		e.Require(s.MaxWriteUnits == 0, "maxWriteUnits", s.MaxWriteUnits, want)
+		e.Require(!s.Unprotected, "unprotected", s.Unprotected, want)
 		e.Require(tablePattern.MatchString(existing.Name), "existing.name", existing.Name, nameRule)
 		validateKMSKey(e, "existing.kmsKeyArn", existing.KMSKeyARN)
 		e.Require(existing.Endpoint == "" || endpointPattern.MatchString(existing.Endpoint) && strings.Contains(existing.Endpoint, "."),
@@ -202,6 +205,7 @@ func (t *Table) adopt(ctx *pulumi.Context, name string, args *TableArgs) error {
 var errIndexKeys = errors.New(`an index of Loki needs the hash key "h" and the range key "r"`)
 
 func (t *Table) create(ctx *pulumi.Context, name string, args *TableArgs) error {
+	protect := args.Protect && !args.Unprotected
 	spec := &dynamodb.TableArgs{
 		Name:        pulumi.String(args.Name),
 		BillingMode: pulumi.String("PAY_PER_REQUEST"),
@@ -212,7 +216,7 @@ func (t *Table) create(ctx *pulumi.Context, name string, args *TableArgs) error 
 			&dynamodb.TableAttributeArgs{Name: pulumi.String(indexRangeKey), Type: pulumi.String("B")},
 		},
 		PointInTimeRecovery:       &dynamodb.TablePointInTimeRecoveryArgs{Enabled: pulumi.Bool(!args.DisablePointInTimeRecovery)},
-		DeletionProtectionEnabled: pulumi.Bool(args.Protect),
+		DeletionProtectionEnabled: pulumi.Bool(protect),
 	}
 	// Without the block DynamoDB encrypts with its own key; enabled without a key would be the account's managed key, paid by request.
 	if args.KMSKeyARN != "" {
@@ -230,7 +234,7 @@ func (t *Table) create(ctx *pulumi.Context, name string, args *TableArgs) error 
 		}
 		spec.OnDemandThroughput = limits
 	}
-	created, err := dynamodb.NewTable(ctx, name, spec, pulumi.Parent(t), pulumi.Protect(args.Protect),
+	created, err := dynamodb.NewTable(ctx, name, spec, pulumi.Parent(t), pulumi.Protect(protect),
 		// Another name would replace the table and leave the index behind.
 		pulumi.IgnoreChanges([]string{"name"}))
 	if err != nil {

@@ -94,6 +94,17 @@ func tableWithKeys(hash, sort string) *mocks.Recorder {
 	}}
 }
 
+func TestAnUnprotectedTableIsGuardedByNothing(t *testing.T) {
+	t.Parallel()
+	for _, unprotected := range []bool{false, true} {
+		r := &mocks.Recorder{}
+		runTable(t, r, &infra.TableArgs{
+			TableSettings: infra.TableSettings{Unprotected: unprotected}, DefaultName: "kansoku-index", Protect: true,
+		})
+		assert.Equal(t, !unprotected, r.Get(t, tableType, "index").Inputs["deletionProtectionEnabled"])
+	}
+}
+
 func TestExistingTableIsReadNotCreated(t *testing.T) {
 	t.Parallel()
 	r := tableWithKeys("h", "r")
@@ -165,13 +176,14 @@ existing.kmsKeyArn: must not be set beside an endpoint, got "` + keyARN + `"`,
 		"existing beside new": {
 			infra.TableSettings{
 				Name: "ours", KMSKeyARN: keyARN, DisablePointInTimeRecovery: true, MaxReadUnits: 1, MaxWriteUnits: 2,
-				Existing: &infra.ExistingTable{Name: "?", KMSKeyARN: "k"},
+				Unprotected: true, Existing: &infra.ExistingTable{Name: "?", KMSKeyARN: "k"},
 			},
 			`name: must not be set beside existing, got "ours"
 kmsKeyArn: must not be set beside existing, got "` + keyARN + `"
 disablePointInTimeRecovery: must not be set beside existing, got true
 maxReadUnits: must not be set beside existing, got 1
 maxWriteUnits: must not be set beside existing, got 2
+unprotected: must not be set beside existing, got true
 existing.name: ` + nameRule + `, got "?"
 existing.kmsKeyArn: must be the ARN of a KMS key, "arn:aws:kms:REGION:ACCOUNT:key/ID", got "k"`,
 		},

@@ -444,3 +444,65 @@ func TestAClusterByKubeconfig(t *testing.T) {
 		assert.NotEqual(t, "aws", o.Package, o.ID)
 	}
 }
+
+// TestTheIndexMovesToTSDB walks the way of docs/dynamodb-to-tsdb.md on a protected stack: a dated period, nothing replaced; what is still
+// guarded cannot go by mistake; then the table goes, alone.
+func TestTheIndexMovesToTSDB(t *testing.T) {
+	t.Parallel()
+	const table, bucket = "aws:dynamodb/table:Table", "aws:s3/bucketV2:BucketV2"
+	dynamo := map[string]any{"from": "2026-01-01", "index": "dynamodb"}
+	tsdb := map[string]any{"from": "2027-01-10", "index": "tsdb"}
+	logs := func(unprotected bool, schema ...map[string]any) map[string]any {
+		return map[string]any{
+			"kansoku:index":      map[string]any{"unprotected": unprotected},
+			"kansoku:monitoring": map[string]any{"loki": map[string]any{"schema": schema}},
+		}
+	}
+	engine := newEngine(t, "prod", logs(false, dynamo))
+	up(t, engine)
+	stored := func() (all []string) {
+		for _, id := range ids(engine.Cloud()) {
+			if strings.HasPrefix(id, bucket+" ") || strings.HasPrefix(id, table+" ") {
+				all = append(all, id)
+			}
+		}
+		return all
+	}
+	before := stored()
+	require.Len(t, before, 3)
+
+	require.NoError(t, engine.Configure(t.Context(), logs(false, dynamo, tsdb)))
+	result, err := engine.Up(t.Context(), offline.UpOptions{})
+	require.NoError(t, err)
+	require.NotEmpty(t, result.Changed(), "Loki's configuration, and what its role may do in the bucket")
+	require.Len(t, result.Of("update"), len(result.Changed()), "updates only: %v", lines(result.Changed()))
+	for _, step := range result.Changed() {
+		require.NotContains(t, []string{table, bucket}, step.Type)
+	}
+
+	require.NoError(t, engine.Configure(t.Context(), logs(false, tsdb)))
+	_, err = engine.Preview(t.Context())
+	require.ErrorContains(t, err, "cannot be deleted", "a protected table")
+	require.Equal(t, before, stored())
+
+	require.NoError(t, engine.Configure(t.Context(), logs(true, dynamo, tsdb)))
+	result, err = engine.Up(t.Context(), offline.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"update " + table + " index [deletionProtectionEnabled] []"}, lines(result.Changed()))
+
+	require.NoError(t, engine.Configure(t.Context(), logs(true, tsdb)))
+	result, err = engine.Up(t.Context(), offline.UpOptions{})
+	require.NoError(t, err)
+	var gone []string
+	for _, step := range result.Of("delete") {
+		gone = append(gone, step.Type)
+	}
+	require.ElementsMatch(t, []string{table, "kansoku:infra:Table"}, gone)
+	require.Empty(t, result.Of("create", "replace", "create-replacement", "delete-replaced"))
+	require.Equal(t, before[1:], stored(), "both buckets are as they were")
+	require.Contains(t, strings.Join(lines(result.Of("update")), "\n"), "StatefulSet monitoring-loki [spec.template.metadata.annotations",
+		"Loki runs with the new schema")
+	result, err = engine.Preview(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, lines(result.Changed()))
+}

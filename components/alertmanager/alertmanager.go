@@ -149,7 +149,7 @@ func (b *builder) newAlertmanager() error {
 	meta.Annotations = pulumi.StringMap{"pulumi.com/waitFor": pulumi.String("condition=Available")}
 	_, err := kube.NewCustomResource(b.ctx, b.name, &kube.CustomResourceArgs{
 		APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.AlertmanagersKind,
-		Metadata: meta, Spec: spec(b.Settings, b.PriorityClass),
+		Metadata: meta, Spec: spec(b.Settings, b.PriorityClass, b.Images),
 	}, b.parent, pulumi.DependsOn(b.needed))
 	if err != nil {
 		return fmt.Errorf("creating Alertmanager: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 )
 
 const (
@@ -264,7 +265,7 @@ func rendered(t *testing.T, priorityClass string, change func(*Settings)) map[st
 	if change != nil {
 		change(&s)
 	}
-	data, err := json.Marshal(spec(s, priorityClass))
+	data, err := json.Marshal(spec(s, priorityClass, versions.Images{}))
 	require.NoError(t, err)
 	var read map[string]any
 	require.NoError(t, json.Unmarshal(data, &read))

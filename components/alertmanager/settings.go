@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -165,6 +166,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Secrets of the receivers, by name: see SlackURL and the others. Default: none, and nobody is told.
 	Secrets map[string]pulumi.StringInput `pulumi:"secrets,optional"`
 	// Inhibitions say which alerts keep others quiet. Default: none.
@@ -178,6 +181,7 @@ func (a Args) given() []string { return slices.Sorted(maps.Keys(a.Secrets)) }
 func (a Args) validate() error {
 	var errs check.Errors
 	errs.Require(a.Namespace != nil, "namespace", nil, "is required")
+	errs.Under("images", a.Images.Validate())
 	for _, name := range a.given() {
 		errs.Require(a.Secrets[name] != nil, "secrets", name, "must not be nil")
 	}

@@ -21,9 +21,9 @@ const (
 )
 
 // spec renders the Alertmanager object's spec. The settings are valid and hold their defaults.
-func spec(s Settings, priorityClass string) monitoringv1.AlertmanagerSpec {
+func spec(s Settings, priorityClass string, images versions.Images) monitoringv1.AlertmanagerSpec {
 	replicas, grace, automount := int32(s.Replicas), int64(terminationGraceSeconds), false //nolint:gosec // at most 5
-	image, labels := versions.Alertmanager.Image(), Labels()
+	image, labels := images.Place(versions.Alertmanager.Image()), Labels()
 	where := placement.Placement{Selector: labels.Selector(), RequireZones: s.RequireZones}
 	rendered := monitoringv1.AlertmanagerSpec{
 		Replicas: &replicas,
@@ -43,6 +43,7 @@ func spec(s Settings, priorityClass string) monitoringv1.AlertmanagerSpec {
 		Resources:                     s.Resources.Native(),
 		TerminationGracePeriodSeconds: &grace,
 		PriorityClassName:             priorityClass,
+		ImagePullSecrets:              kube.PullSecrets(images.PullSecret),
 		NodeSelector:                  map[string]string{"kubernetes.io/os": "linux"},
 		Tolerations:                   where.NativeTolerations(),
 		Affinity:                      affinity(where),

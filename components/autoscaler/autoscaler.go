@@ -72,6 +72,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		Kind: workload.Deployment, Object: objectName, Namespace: wired.Namespace, Labels: labels, Replicas: 1,
 		RoleARN: wired.RoleARN, ClusterRules: clusterRules(), NamespaceRules: wired.namespaceRules(),
 		UID: uid, GID: uid, Containers: []workload.Container{container(wired)}, PriorityClass: wired.PriorityClass,
+		Images:  wired.Images,
 		Monitor: []monitoringv1.Endpoint{{Port: httpPort}},
 		Adjust:  onDemand, DependsOn: needed,
 	}, parent)

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -98,6 +99,8 @@ type Args struct {
 	// PriorityClass of the pod. Default: system-cluster-critical, as upstream, which any namespace may use: without the autoscaler
 	// nothing makes room.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // validate checks what is wired; the settings check themselves.

@@ -104,6 +104,7 @@ func Deploy(ctx *pulumi.Context, name string, args Args, program func(pushURL st
 	})
 	return workload.New(ctx, name, &workload.Args{
 		Kind: workload.DaemonSet, Object: object, Namespace: args.Namespace, Labels: p.Labels, EveryNode: true, PriorityClass: args.PriorityClass,
+		Images: args.Images,
 		// Which pods are on the node, and nothing else of them.
 		ClusterRules: []kube.Rule{{Resources: []string{"pods"}, Verbs: []string{"list", "watch"}}},
 		Containers: []workload.Container{{

@@ -74,6 +74,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // Events is a running exporter of events.
@@ -127,8 +129,8 @@ func deploy(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceO
 	return workload.New(ctx, name, &workload.Args{
 		// Two would write everything twice.
 		Kind: workload.Deployment, Object: objectName, Namespace: args.Namespace, Labels: Labels(), Replicas: 1, UID: uid, GID: uid,
-		PriorityClass: args.PriorityClass,
-		ClusterRules:  []kube.Rule{{Resources: []string{"events"}, Verbs: []string{"list", "watch"}}},
+		PriorityClass: args.PriorityClass, Images: args.Images,
+		ClusterRules: []kube.Rule{{Resources: []string{"events"}, Verbs: []string{"list", "watch"}}},
 		Containers: []workload.Container{{
 			Name: objectName, Image: versions.EventExporter.Image(), Resources: args.Resources,
 			Args:      []string{"-conf=" + configDir + "/" + configFile, fmt.Sprintf("-metrics-address=:%d", HTTPPort)},

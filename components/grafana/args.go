@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -19,6 +20,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: the cluster's.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// ThanosURL is where metrics are read: a Thanos query frontend or query. Default: no such data source.
 	ThanosURL pulumi.StringInput `pulumi:"thanosUrl,optional"`
 	// LokiURL is where logs are read. Default: no such data source.

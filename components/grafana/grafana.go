@@ -265,7 +265,7 @@ func (b *builder) checksum() pulumi.StringOutput {
 func (b *builder) newWorkload() error {
 	args := &workload.Args{
 		Kind: workload.Deployment, Object: object, Namespace: b.Namespace, Labels: b.labels, Replicas: 1, UID: uid, GID: uid,
-		Volumes: b.volumes(), Checksum: b.checksum(), PriorityClass: b.PriorityClass, DependsOn: b.needed,
+		Volumes: b.volumes(), Checksum: b.checksum(), PriorityClass: b.PriorityClass, Images: b.Images, DependsOn: b.needed,
 		Monitor: []monitoringv1.Endpoint{{Port: portName}},
 		Containers: []workload.Container{{
 			Name: object, Image: versions.Grafana.Image(), Resources: b.Resources, Mounts: b.mounts(),

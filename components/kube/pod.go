@@ -68,6 +68,14 @@ func (r Resources) Validate() error {
 	return errs.Err()
 }
 
+// PullSecrets is what a custom resource's pods log in to a registry with; none for no name.
+func PullSecrets(name string) []nativecorev1.LocalObjectReference {
+	if name == "" {
+		return nil
+	}
+	return []nativecorev1.LocalObjectReference{{Name: name}}
+}
+
 func (r Resources) limits() map[string]string {
 	limits := map[string]string{"memory": r.MemoryLimit}
 	if r.MemoryLimit == "" {

@@ -185,6 +185,7 @@ func (b *builder) newWorkload() error {
 		},
 		Claim:    &workload.Claim{Name: "data", Size: b.StorageSize, StorageClass: b.StorageClass},
 		Checksum: b.checksum, GraceSeconds: graceSeconds, RequireZones: b.RequireZones, PriorityClass: b.PriorityClass,
+		Images: b.Images,
 		// A replica whose zone has no node must not hold up the next.
 		Parallel:  true,
 		Monitor:   []monitoringv1.Endpoint{{Port: httpPort}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -272,6 +273,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Chunks is the bucket for chunks, and for the index of tsdb periods. Its CredentialsSecret also serves for Index. Required.
 	Chunks objectstore.Location `pulumi:"chunks"`
 	// Index is the table for dynamodb periods; without such a period it is not used.

@@ -39,6 +39,9 @@ const token = "kansoku:monitoring:Monitoring"
 // the system's own classes (2,000,000,000).
 const priority = 1_000_000
 
+// pullSecret is the name of the Secret that RegistryCredentials become.
+const pullSecret = "registry-credentials"
+
 // Monitoring is the running stack.
 type Monitoring struct {
 	pulumi.ResourceState
@@ -71,6 +74,9 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	wired.Settings = wired.WithDefaults()
 	if err := errors.Join(wired.Validate(), wired.validate()); err != nil {
 		return nil, fmt.Errorf("validating %s: %w", name, err)
+	}
+	if wired.RegistryCredentials != nil {
+		wired.Images.PullSecret = pullSecret
 	}
 	component := &Monitoring{}
 	if err := ctx.RegisterComponentResource(token, name, component, opts...); err != nil {
@@ -133,6 +139,9 @@ func (b *builder) base() error {
 		if one.namespace == b.Namespace {
 			b.built.Namespace = namespace.Metadata.Name().Elem()
 		}
+		if err := b.newPullSecret(one.name, one.namespace, namespace); err != nil {
+			return err
+		}
 	}
 	b.class = kube.PartOf + "-" + b.Namespace
 	class, err := schedulingv1.NewPriorityClass(b.ctx, b.name, &schedulingv1.PriorityClassArgs{
@@ -161,9 +170,28 @@ func (b *builder) base() error {
 	return nil
 }
 
+// newPullSecret makes what the pods of a namespace log in to the registry with. Its name is set before.
+func (b *builder) newPullSecret(name, namespace string, in pulumi.Resource) error {
+	if b.RegistryCredentials == nil {
+		return nil
+	}
+	secret, err := corev1.NewSecret(b.ctx, name+"-registry", &corev1.SecretArgs{
+		Metadata: &metav1.ObjectMetaArgs{
+			Name: pulumi.String(b.Images.PullSecret), Namespace: pulumi.String(namespace),
+			Labels: pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)},
+		},
+		Type: pulumi.String("kubernetes.io/dockerconfigjson"), StringData: pulumi.StringMap{".dockerconfigjson": b.RegistryCredentials},
+	}, b.parent, pulumi.DependsOn([]pulumi.Resource{in}))
+	if err != nil {
+		return fmt.Errorf("creating the registry's credentials in %s: %w", namespace, err)
+	}
+	b.first = append(b.first, secret)
+	return nil
+}
+
 func (b *builder) operator() error {
 	op, err := operator.New(b.ctx, b.name+"-operator", &operator.Args{
-		Settings: b.Operator, Namespace: b.namespace, PriorityClass: b.class,
+		Settings: b.Operator, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating operator: %w", err)
@@ -176,7 +204,7 @@ func (b *builder) operator() error {
 func (b *builder) metrics() (err error) {
 	after := pulumi.DependsOn(b.operated)
 	b.alerts, err = alertmanager.New(b.ctx, b.name+"-alertmanager", &alertmanager.Args{
-		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class, Secrets: b.AlertSecrets,
+		Settings: b.Alertmanager, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, Secrets: b.AlertSecrets,
 		Inhibitions: rules.Inhibitions(),
 	}, b.parent, after)
 	if err != nil {
@@ -184,7 +212,8 @@ func (b *builder) metrics() (err error) {
 	}
 	b.built.AlertmanagerURL = b.alerts.URL
 	prom, err := prometheus.New(b.ctx, b.name+"-prometheus", &prometheus.Args{
-		Settings: b.Prometheus, Namespace: b.namespace, PriorityClass: b.class, Cluster: b.Cluster, Blocks: b.location(prometheusKey, b.Blocks),
+		Settings: b.Prometheus, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, Cluster: b.Cluster,
+		Blocks:  b.location(prometheusKey, b.Blocks),
 		RoleARN: b.RoleARNs[prometheusKey], Alertmanager: &b.alerts.Endpoint,
 	}, b.parent, after)
 	if err != nil {
@@ -212,17 +241,19 @@ func (b *builder) rules() error {
 
 func (b *builder) exporters() error {
 	_, err := kubestatemetrics.New(b.ctx, b.name+"-kube-state-metrics", &kubestatemetrics.Args{
-		Settings: b.KubeStateMetrics, Namespace: b.namespace, PriorityClass: b.class,
+		Settings: b.KubeStateMetrics, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating kube-state-metrics: %w", err)
 	}
-	_, err = nodeexporter.New(b.ctx, b.name+"-node-exporter", &nodeexporter.Args{Settings: b.NodeExporter, Namespace: b.host}, b.after()...)
+	_, err = nodeexporter.New(b.ctx, b.name+"-node-exporter", &nodeexporter.Args{
+		Settings: b.NodeExporter, Namespace: b.host, Images: b.Images,
+	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating node exporter: %w", err)
 	}
 	_, err = adapter.New(b.ctx, b.name+"-adapter", &adapter.Args{
-		Settings: b.Adapter, Namespace: b.namespace, PriorityClass: b.class, PrometheusURL: b.built.PrometheusURL,
+		Settings: b.Adapter, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, PrometheusURL: b.built.PrometheusURL,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating adapter: %w", err)
@@ -242,8 +273,9 @@ func (b *builder) history() error {
 		}
 	}
 	metrics, err := thanos.New(b.ctx, b.name+"-thanos", &thanos.Args{
-		Settings: b.Thanos, Namespace: b.namespace, PriorityClass: b.class, Blocks: b.Blocks, RoleARNs: roles, CredentialsSecrets: secrets,
-		StoreEndpoints: []pulumi.StringInput{b.built.StoreEndpoint},
+		Settings: b.Thanos, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, Blocks: b.Blocks, RoleARNs: roles,
+		CredentialsSecrets: secrets,
+		StoreEndpoints:     []pulumi.StringInput{b.built.StoreEndpoint},
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Thanos: %w", err)
@@ -259,18 +291,20 @@ func (b *builder) logs() error {
 		return nil
 	}
 	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
-		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
+		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
 		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.Cluster),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Loki: %w", err)
 	}
 	b.built.LokiURL = store.URL
-	_, err = events.New(b.ctx, b.name+"-events", &events.Args{Settings: b.Events, Namespace: b.namespace, PriorityClass: b.class}, b.after()...)
+	_, err = events.New(b.ctx, b.name+"-events", &events.Args{
+		Settings: b.Events, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images,
+	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating events: %w", err)
 	}
-	args := &collector.Args{Settings: b.Collector, Namespace: b.host, PushURL: store.PushURL, PriorityClass: b.class}
+	args := &collector.Args{Settings: b.Collector, Namespace: b.host, PushURL: store.PushURL, PriorityClass: b.class, Images: b.Images}
 	// The last one, because it gives the lines of events the namespace of what they are about: pipelines of that namespace are for its pods.
 	args.Pipelines = append(slices.Clone(args.Pipelines), events.Pipeline(b.Namespace))
 	if b.Collector.Kind == collector.Alloy {
@@ -294,7 +328,7 @@ func (b *builder) dashboards() error {
 		shows = append(own, shows...)
 	}
 	args := &grafana.Args{
-		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, ScrapeInterval: b.Prometheus.ScrapeInterval,
+		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, ScrapeInterval: b.Prometheus.ScrapeInterval,
 		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: shows,
 	}
 	if b.Loki != nil {
@@ -335,7 +369,7 @@ func (b *builder) autoscaler() error {
 		return nil
 	}
 	_, err := autoscaler.New(b.ctx, b.name+"-autoscaler", &autoscaler.Args{
-		Settings: b.Autoscaler, Namespace: b.namespace, ClusterName: b.Scaled.Name, Region: b.Scaled.Region,
+		Settings: b.Autoscaler, Namespace: b.namespace, ClusterName: b.Scaled.Name, Region: b.Scaled.Region, Images: b.Images,
 		RoleARN: b.RoleARNs[autoscaler.ServiceAccountName],
 	}, b.after()...)
 	if err != nil {

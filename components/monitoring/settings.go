@@ -24,6 +24,7 @@ import (
 	"github.com/kansoku/kansoku/components/prometheus"
 	"github.com/kansoku/kansoku/components/rules"
 	"github.com/kansoku/kansoku/components/thanos"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -37,6 +38,8 @@ type Settings struct {
 	Namespace string `pulumi:"namespace,optional"`
 	// StorageClass of every volume that does not name one. Default: gp3.
 	StorageClass string `pulumi:"storageClass,optional"`
+	// Images says where all images are pulled from, those of what the operator starts too.
+	Images versions.Images `pulumi:"images,optional"`
 	// CredentialsSecrets are the Secrets, in Namespace, with what each workload logs in with at an S3-compatible store, by workload
 	// (prometheus, thanos-store, thanos-compact, thanos-bucket-web, loki); their keys: see objectstore.Location. Default: that of the bucket.
 	CredentialsSecrets map[string]string `pulumi:"credentialsSecrets,optional"`
@@ -102,6 +105,7 @@ func (s Settings) Validate() error {
 	check.OneOf(&errs, "size", s.Size, Small, Medium, Large)
 	// The host's namespace has five characters more.
 	errs.Require(kube.IsDNSLabel(s.Namespace+"-host"), "namespace", s.Namespace, "must be at most 58 lower-case letters, digits and dashes")
+	errs.Under("images", s.Images.Validate())
 	errs.Require(s.Namespace != "default" && !strings.HasPrefix(s.Namespace, "kube-"), "namespace", s.Namespace,
 		"must not be one of Kubernetes' own")
 	for _, part := range []struct {
@@ -249,6 +253,9 @@ type Args struct {
 	GrafanaOAuthSecret pulumi.StringInput `pulumi:"grafanaOAuthSecret,optional"`
 	// Dashboards of Grafana, beside the own ones and those of grafana.com. Default: none.
 	Dashboards []grafana.Dashboard `pulumi:"dashboards,optional"`
+	// RegistryCredentials are what Images.Registry asks for, as the JSON of a Docker configuration ({"auths": …}): a Secret is made of them
+	// in both namespaces, in place of Images.PullSecret. Default: none.
+	RegistryCredentials pulumi.StringInput `pulumi:"registryCredentials,optional"`
 	// ExistingCRDs leaves the operator's definitions to someone else, who must have made them before. Default: false.
 	ExistingCRDs bool `pulumi:"existingCrds,optional"`
 	// CRDProvider creates the definitions: one that adopts those that an earlier stack has left behind. Default: as for all the others.
@@ -261,6 +268,8 @@ func (a Args) validate() error {
 	errs.Require(a.Cluster != "", "cluster", a.Cluster, "must not be empty")
 	errs.Require(a.Blocks.Bucket != nil, "blocks.bucket", nil, "is required")
 	errs.Require(a.Blocks.Region != nil, "blocks.region", nil, "is required")
+	errs.Require(a.RegistryCredentials == nil || a.Images.PullSecret == "", "images.pullSecret", a.Images.PullSecret,
+		"must not be set beside registryCredentials")
 	if a.Loki != nil {
 		errs.Require(a.Chunks.Bucket != nil, "chunks.bucket", nil, "is required with loki")
 		errs.Require(a.Chunks.Region != nil, "chunks.region", nil, "is required with loki")

@@ -59,6 +59,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // Labels of the operator's pod.
@@ -94,9 +96,9 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	component.Deployment, err = workload.Deploy(ctx, name, &workload.Args{
 		// One pod: the operator elects no leader, and what it made keeps running while it is away.
 		Kind: workload.Deployment, Replicas: 1, Object: objectName, Namespace: args.Namespace, Labels: Labels(),
-		PriorityClass: args.PriorityClass, UID: uid, GID: uid, ClusterRules: rules(), Headless: true,
+		PriorityClass: args.PriorityClass, Images: args.Images, UID: uid, GID: uid, ClusterRules: rules(), Headless: true,
 		Containers: []workload.Container{{
-			Name: objectName, Image: versions.Operator.Image(), Args: flags(settings), Resources: settings.Resources,
+			Name: objectName, Image: versions.Operator.Image(), Args: flags(settings, args.Images), Resources: settings.Resources,
 			// More frequent collection keeps the caches of Secrets and ConfigMaps small (upstream's value).
 			Env:       corev1.EnvVarArray{&corev1.EnvVarArgs{Name: pulumi.String("GOGC"), Value: pulumi.String("30")}},
 			Ports:     []workload.Port{{Name: portName, Number: HTTPPort}},

@@ -6,7 +6,7 @@ import (
 )
 
 // flags are the operator's arguments. The settings are valid and hold their defaults.
-func flags(s Settings) []string {
+func flags(s Settings, images versions.Images) []string {
 	return append([]string{
 		"--kubelet-service=kube-system/kubelet",
 		// Endpoints are deprecated since Kubernetes 1.33 and cut off at 1,000 nodes.
@@ -14,7 +14,7 @@ func flags(s Settings) []string {
 		"--kubelet-endpointslice=true",
 		// The kubelet's port without authentication is closed on EKS.
 		"--kubelet-http-metrics=false",
-		"--prometheus-config-reloader=" + versions.ConfigReloader.Image(),
+		"--prometheus-config-reloader=" + images.Place(versions.ConfigReloader.Image()),
 		"--watch-referenced-objects-in-all-namespaces=true",
 		"--disable-unmanaged-prometheus-configuration=true",
 		// A pod that a bad update broke blocks the good update after it (upstream's advice from Kubernetes 1.35 on). Deleting needs no

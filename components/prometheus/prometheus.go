@@ -156,7 +156,7 @@ func (b *builder) newPrometheus() error {
 	podLabels.Version = "" // the operator sets it
 	p := plan{
 		Settings: b.Settings, name: b.Name, cluster: b.Cluster, labels: podLabels, credentials: b.Blocks.NativeEnv(),
-		priorityClass: b.PriorityClass,
+		priorityClass: b.PriorityClass, images: b.Images,
 	}
 	known := []any{b.Blocks.Thanos()}
 	if b.Alertmanager != nil {

@@ -42,12 +42,13 @@ type plan struct {
 	// alerting is where alerts go; nil for nowhere.
 	alerting      *monitoringv1.AlertingSpec
 	priorityClass string
+	images        versions.Images
 }
 
 // spec renders the Prometheus object's spec. The settings are valid and hold their defaults.
 func (p plan) spec() monitoringv1.PrometheusSpec {
 	replicas, grace, compress, automount := int32(p.Replicas), int64(terminationGraceSeconds), true, true //nolint:gosec // at most 10
-	image, replicaLabel, role := versions.Prometheus.Image(), "prometheus_replica", monitoringv1.EndpointSliceRole
+	image, replicaLabel, role := p.images.Place(versions.Prometheus.Image()), "prometheus_replica", monitoringv1.EndpointSliceRole
 	where := placement.Placement{Selector: p.labels.Selector(), RequireZones: p.RequireZones}
 	return monitoringv1.PrometheusSpec{
 		CommonPrometheusFields: monitoringv1.CommonPrometheusFields{
@@ -78,6 +79,7 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 			Affinity:                      where.NativeAffinity(),
 			TopologySpreadConstraints:     spread(where),
 			PriorityClassName:             p.priorityClass,
+			ImagePullSecrets:              kube.PullSecrets(p.images.PullSecret),
 			Containers:                    p.patches(),
 
 			Storage: p.storage(),
@@ -119,7 +121,7 @@ func (p plan) podMetadata() *monitoringv1.EmbeddedObjectMetadata {
 // thanos is the sidecar. With an object store the operator fixes Prometheus' block duration to BlockDuration and so switches local
 // compaction off, which would run against the uploads.
 func (p plan) thanos() *monitoringv1.ThanosSpec {
-	image, version := versions.Thanos.Image(), versions.Thanos.Version
+	image, version := p.images.Place(versions.Thanos.Image()), versions.Thanos.Version
 	return &monitoringv1.ThanosSpec{
 		Image:         &image,
 		Version:       &version,

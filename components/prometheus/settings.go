@@ -11,6 +11,7 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -132,6 +133,8 @@ type Args struct {
 	Alertmanager *AlertmanagerEndpoint `pulumi:"alertmanager,optional"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // AlertmanagerEndpoint is a Service in front of Alertmanagers; every pod behind it gets every alert.
@@ -150,6 +153,7 @@ func (a Args) validate() error {
 	errs.Require(kube.IsDNSLabel(a.Name) && len(a.Name) <= maxName, "name", a.Name,
 		"must be at most %d lower-case letters, digits and dashes", maxName)
 	errs.Require(a.Namespace != nil, "namespace", nil, "is required")
+	errs.Under("images", a.Images.Validate())
 	errs.Require(a.Cluster != "", "cluster", a.Cluster, "must not be empty")
 	errs.Require(a.Blocks.Bucket != nil, "blocks.bucket", nil, "is required")
 	errs.Require(a.Blocks.Region != nil, "blocks.region", nil, "is required")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -49,6 +50,8 @@ type BucketWebArgs struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Blocks is the bucket. Required.
 	Blocks objectstore.Location `pulumi:"blocks"`
 	// RoleARN is the IAM role that the pod takes, for reading Blocks. Default: none.
@@ -80,6 +83,7 @@ func NewBucketWeb(ctx *pulumi.Context, name string, args *BucketWebArgs, opts ..
 	parent := pulumi.Parent(component)
 	w := newWorkload(workload.Deployment, BucketWebName, wired.flags(), wired.Resources)
 	w.Namespace, w.PriorityClass, w.RoleARN = wired.Namespace, wired.PriorityClass, wired.RoleARN
+	w.Images = wired.Images
 	if err := withBlocks(ctx, name, w, wired.Blocks, parent); err != nil {
 		return nil, err
 	}

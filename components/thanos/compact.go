@@ -9,6 +9,7 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -154,6 +155,8 @@ type CompactArgs struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Blocks is the bucket; no other compact may work on it. Required.
 	Blocks objectstore.Location `pulumi:"blocks"`
 	// RoleARN is the IAM role that the pod takes, for all of reading, writing and deleting in Blocks. Default: none.
@@ -183,6 +186,7 @@ func NewCompact(ctx *pulumi.Context, name string, args *CompactArgs, opts ...pul
 	// A StatefulSet never runs two pods of one ordinal, not even during an update.
 	w := newWorkload(workload.StatefulSet, CompactName, wired.flags(), wired.Resources)
 	w.Namespace, w.PriorityClass, w.RoleARN, w.Headless = wired.Namespace, wired.PriorityClass, wired.RoleARN, true
+	w.Images = wired.Images
 	if err := withBlocks(ctx, name, w, wired.Blocks, parent); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -74,6 +75,8 @@ type QueryArgs struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// StoreEndpoints are where it finds sidecars and stores: "dnssrv+_grpc._tcp.SERVICE.NAMESPACE.svc" or "host:port". At least one.
 	StoreEndpoints []pulumi.StringInput `pulumi:"storeEndpoints"`
 }
@@ -112,6 +115,7 @@ func NewQuery(ctx *pulumi.Context, name string, args *QueryArgs, opts ...pulumi.
 	parent := pulumi.Parent(component)
 	w := newWorkload(workload.Deployment, QueryName, wired.flags(), wired.Resources)
 	w.Namespace, w.PriorityClass = wired.Namespace, wired.PriorityClass
+	w.Images = wired.Images
 	w.Replicas, w.RequireZones = wired.Replicas, wired.RequireZones
 	if err := wired.withEndpoints(ctx, name, w, parent); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -84,6 +85,8 @@ type QueryFrontendArgs struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// QueryURL is the query that it asks. Required.
 	QueryURL pulumi.StringInput `pulumi:"queryUrl"`
 }
@@ -121,6 +124,7 @@ func NewQueryFrontend(ctx *pulumi.Context, name string, args *QueryFrontendArgs,
 	}
 	w := newWorkload(workload.Deployment, QueryFrontendName, wired.flags(), wired.Resources)
 	w.Namespace, w.PriorityClass = wired.Namespace, wired.PriorityClass
+	w.Images = wired.Images
 	w.Replicas, w.RequireZones = wired.Replicas, wired.RequireZones
 	w.Containers[0].Env = corev1.EnvVarArray{&corev1.EnvVarArgs{
 		Name: pulumi.String(queryURLVariable), Value: wired.QueryURL.ToStringOutput().ToStringPtrOutput(),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/check"
 )
@@ -85,6 +86,8 @@ type StoreArgs struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Blocks is the bucket. Required.
 	Blocks objectstore.Location `pulumi:"blocks"`
 	// RoleARN is the IAM role that the pods take, for reading Blocks. Default: none.
@@ -116,6 +119,7 @@ func NewStore(ctx *pulumi.Context, name string, args *StoreArgs, opts ...pulumi.
 	parent := pulumi.Parent(component)
 	w := newWorkload(workload.StatefulSet, StoreName, wired.flags(), wired.Resources)
 	w.Namespace, w.PriorityClass, w.RoleARN = wired.Namespace, wired.PriorityClass, wired.RoleARN
+	w.Images = wired.Images
 	// The replicas do not know each other; query finds each by name.
 	w.Replicas, w.RequireZones, w.Headless, w.Parallel = wired.Replicas, wired.RequireZones, true, true
 	if err := withBlocks(ctx, name, w, wired.Blocks, parent); err != nil {

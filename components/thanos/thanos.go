@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/kansoku/kansoku/components/objectstore"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/internal/check"
 )
 
@@ -73,6 +74,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of all pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// Blocks is the bucket that the sidecars upload to. Required.
 	Blocks objectstore.Location `pulumi:"blocks"`
 	// RoleARNs are the IAM roles that the pods take, by name of service account: see ServiceAccounts. Default: none, for a store that is
@@ -150,33 +153,33 @@ func (a Args) blocks(account string) objectstore.Location {
 
 func (a Args) newParts(ctx *pulumi.Context, name string, component *Thanos, parent pulumi.ResourceOption) error {
 	store, err := NewStore(ctx, name+"-store", &StoreArgs{
-		StoreSettings: a.Store, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(StoreName),
+		StoreSettings: a.Store, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Images: a.Images, Blocks: a.blocks(StoreName),
 		RoleARN: a.RoleARNs[StoreName],
 	}, parent)
 	if err != nil {
 		return fmt.Errorf("creating store: %w", err)
 	}
 	query, err := NewQuery(ctx, name+"-query", &QueryArgs{
-		QuerySettings: a.Query, Namespace: a.Namespace, PriorityClass: a.PriorityClass,
+		QuerySettings: a.Query, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Images: a.Images,
 		StoreEndpoints: append(slices.Clone(a.StoreEndpoints), store.Endpoint),
 	}, parent)
 	if err != nil {
 		return fmt.Errorf("creating query: %w", err)
 	}
 	frontend, err := NewQueryFrontend(ctx, name+"-query-frontend", &QueryFrontendArgs{
-		QueryFrontendSettings: a.QueryFrontend, Namespace: a.Namespace, PriorityClass: a.PriorityClass, QueryURL: query.URL,
+		QueryFrontendSettings: a.QueryFrontend, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Images: a.Images, QueryURL: query.URL,
 	}, parent)
 	if err != nil {
 		return fmt.Errorf("creating query frontend: %w", err)
 	}
 	if _, err := NewCompact(ctx, name+"-compact", &CompactArgs{
-		CompactSettings: a.Compact, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(CompactName),
+		CompactSettings: a.Compact, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Images: a.Images, Blocks: a.blocks(CompactName),
 		RoleARN: a.RoleARNs[CompactName],
 	}, parent); err != nil {
 		return fmt.Errorf("creating compact: %w", err)
 	}
 	if _, err := NewBucketWeb(ctx, name+"-bucket-web", &BucketWebArgs{
-		BucketWebSettings: a.BucketWeb, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Blocks: a.blocks(BucketWebName),
+		BucketWebSettings: a.BucketWeb, Namespace: a.Namespace, PriorityClass: a.PriorityClass, Images: a.Images, Blocks: a.blocks(BucketWebName),
 		RoleARN: a.RoleARNs[BucketWebName],
 	}, parent); err != nil {
 		return fmt.Errorf("creating bucket web: %w", err)

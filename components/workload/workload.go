@@ -14,6 +14,8 @@ import (
 
 	"github.com/kansoku/kansoku/components/kube"
 	"github.com/kansoku/kansoku/components/placement"
+	"github.com/kansoku/kansoku/components/versions"
+	"github.com/kansoku/kansoku/internal/check"
 )
 
 // Kind of the Kubernetes object that runs the pods.
@@ -54,6 +56,8 @@ type Args struct {
 	// RequireZones and PriorityClass place the pods, see placement.Placement.
 	RequireZones  bool
 	PriorityClass string
+	// Images says where the containers' images, which are upstream's names, are pulled from.
+	Images versions.Images
 	// Parallel starts and stops replicas of a StatefulSet all at once.
 	Parallel bool
 	// Headless gives the Service no address of its own. NoService leaves the Service out, for what nothing calls or scrapes by Service.
@@ -116,6 +120,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 
 // Deploy is New, and returns the object that runs the pods, for what must wait until they are ready.
 func Deploy(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	if err := args.Images.Validate(); err != nil {
+		var errs check.Errors
+		errs.Under("images", err)
+		return nil, fmt.Errorf("validating %s: %w", name, errs.Err())
+	}
 	b := &builder{Args: args, ctx: ctx, name: name, opts: opts}
 	for _, step := range []func() error{b.account, b.rights, b.service, b.pods, b.monitor, b.disruption} {
 		if err := step(); err != nil {
@@ -208,10 +217,10 @@ func (b *builder) template() *corev1.PodTemplateSpecArgs {
 		NodeSelector:                 pulumi.StringMap{"kubernetes.io/os": pulumi.String("linux")},
 		Tolerations:                  where.Tolerations(),
 		Affinity:                     where.Affinity(),
-		Containers:                   containers(b.Containers),
+		Containers:                   b.containers(b.Containers),
 	}
 	if len(b.InitContainers) > 0 {
-		spec.InitContainers = containers(b.InitContainers)
+		spec.InitContainers = b.containers(b.InitContainers)
 	}
 	if len(b.Volumes) > 0 {
 		spec.Volumes = b.Volumes
@@ -225,6 +234,11 @@ func (b *builder) template() *corev1.PodTemplateSpecArgs {
 	if b.PriorityClass != "" {
 		spec.PriorityClassName = pulumi.String(b.PriorityClass)
 	}
+	if b.Images.PullSecret != "" {
+		spec.ImagePullSecrets = corev1.LocalObjectReferenceArray{
+			&corev1.LocalObjectReferenceArgs{Name: pulumi.String(b.Images.PullSecret)},
+		}
+	}
 	if b.Adjust != nil {
 		b.Adjust(spec)
 	}
@@ -235,11 +249,11 @@ func (b *builder) template() *corev1.PodTemplateSpecArgs {
 	return &corev1.PodTemplateSpecArgs{Metadata: meta, Spec: spec}
 }
 
-func containers(described []Container) corev1.ContainerArray {
+func (b *builder) containers(described []Container) corev1.ContainerArray {
 	var all corev1.ContainerArray
 	for _, c := range described {
 		one := &corev1.ContainerArgs{
-			Name: pulumi.String(c.Name), Image: pulumi.String(c.Image), Resources: c.Resources.Pulumi(),
+			Name: pulumi.String(c.Name), Image: pulumi.String(b.Images.Place(c.Image)), Resources: c.Resources.Pulumi(),
 			LivenessProbe: c.Liveness.args(), ReadinessProbe: c.Readiness.args(), StartupProbe: c.Startup.args(),
 			SecurityContext: c.Security, TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kansoku/kansoku/components/kube"
+	"github.com/kansoku/kansoku/components/versions"
 	"github.com/kansoku/kansoku/components/workload"
 	"github.com/kansoku/kansoku/internal/mocks"
 )
@@ -205,4 +206,23 @@ func TestDeployGivesWhatRunsThePods(t *testing.T) {
 		})
 		assert.Equal(t, []string{"urn:pulumi:test::kansoku::" + token + "::web"}, r.Get(t, "kubernetes:core/v1:ConfigMap", "after").Depends)
 	}
+}
+
+func TestImagesArePlacedInTheRegistry(t *testing.T) {
+	t.Parallel()
+	args := minimal()
+	args.InitContainers = args.Containers
+	args.Images = versions.Images{Registry: "registry.example.com/mirror", PullSecret: "credentials"}
+	spec, ok := run(t, args).Get(t, deployment, "web").Inputs["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+	require.True(t, ok)
+	for _, kind := range []string{"containers", "initContainers"} {
+		container, ok := spec[kind].([]any)[0].(map[string]any)
+		require.True(t, ok)
+		require.Equal(t, "registry.example.com/mirror/web:v1", container["image"], kind)
+	}
+	require.Equal(t, []any{map[string]any{"name": "credentials"}}, spec["imagePullSecrets"])
+
+	args.Images.Registry = "mirror"
+	err := (&mocks.Recorder{}).RunErr(func(ctx *pulumi.Context) error { return workload.New(ctx, "web", args) })
+	require.ErrorContains(t, err, "images.registry: must be a host with a dot or a port")
 }

@@ -170,6 +170,8 @@ func placeholder(key string) string {
 	switch {
 	case strings.Contains(lower, "kubeconfig"):
 		return placeholderKubeconfig
+	case strings.Contains(lower, "registry"):
+		return `{"auths": {"secret.invalid": {}}}`
 	case strings.Contains(lower, "url"), strings.Contains(lower, "webhook"):
 		return "https://secret.invalid/" + name
 	}

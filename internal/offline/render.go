@@ -2,6 +2,7 @@ package offline
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -18,31 +19,11 @@ import (
 // stream in the order of WriteFiles; it returns their number. Ids and ARNs are stand-ins, so the output serves to measure and to look at,
 // not to apply. It takes neither the CLI nor Node.
 func Render(options Options, w io.Writer) (int, error) {
-	if options.Project == "" {
-		options.Project = "."
-	}
-	project, config, err := readProject(options)
+	registered, err := register(options)
 	if err != nil {
 		return 0, err
 	}
-	values, err := config.flat()
-	if err != nil {
-		return 0, err
-	}
-	m := &mocked{project: string(project.Name), stack: options.Stack}
-	program := options.Program(config.keys())
-	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
-		if adopted := m.adoptCluster(ctx); adopted != nil {
-			return adopted
-		}
-		return program(ctx)
-	}, pulumi.WithMocks(m.project, m.stack, m), func(info *pulumi.RunInfo) {
-		info.Config, info.ConfigSecretKeys = values, sortedKeys(config.secrets)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("running the program against mocks: %w", err)
-	}
-	objects := manifests(&apitype.DeploymentV3{Resources: m.resources}, false)
+	objects := manifests(&apitype.DeploymentV3{Resources: registered}, false)
 	var b bytes.Buffer
 	for _, one := range objects {
 		content, err := one.yaml()
@@ -56,6 +37,37 @@ func Render(options Options, w io.Writer) (int, error) {
 		return 0, fmt.Errorf("writing the objects: %w", err)
 	}
 	return len(objects), nil
+}
+
+func withProject(options Options) Options {
+	options.Project = cmp.Or(options.Project, ".")
+	return options
+}
+
+// register runs the program against mocks and returns what it registers.
+func register(options Options) ([]apitype.ResourceV3, error) {
+	project, config, err := readProject(withProject(options))
+	if err != nil {
+		return nil, err
+	}
+	values, err := config.flat()
+	if err != nil {
+		return nil, err
+	}
+	m := &mocked{project: string(project.Name), stack: options.Stack}
+	program := options.Program(config.keys())
+	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
+		if adopted := m.adoptCluster(ctx); adopted != nil {
+			return adopted
+		}
+		return program(ctx)
+	}, pulumi.WithMocks(m.project, m.stack, m), func(info *pulumi.RunInfo) {
+		info.Config, info.ConfigSecretKeys = values, sortedKeys(config.secrets)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("running the program against mocks: %w", err)
+	}
+	return m.resources, nil
 }
 
 // mocked answers every registration at once and keeps it as a state would.

@@ -20,6 +20,7 @@ import (
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/infra"
 	"github.com/kansoku/kansoku/internal/check"
+	"github.com/kansoku/kansoku/internal/cost"
 )
 
 // Config is a stack's whole configuration. Each field is one key below "kansoku:", AWS the keys below "aws:"; what a field holds, and
@@ -45,6 +46,9 @@ type Config struct {
 	Index infra.TableSettings `pulumi:"index,optional"`
 	// Monitoring is what runs in the cluster.
 	Monitoring monitoring.Settings `pulumi:"monitoring,optional"`
+	// Cost states the load for which `make cost` and every preview estimate what the stack costs. Nothing is deployed by it. Default: no
+	// estimate.
+	Cost *cost.Load `pulumi:"cost,optional"`
 	// Kubeconfig of an existing cluster that is not read from AWS. A secret: `pulumi config set --secret kubeconfig`.
 	Kubeconfig string `pulumi:"kubeconfig,optional"`
 	// SlackURL is a Slack incoming webhook, for receivers with Slack (monitoring.alertmanager); `slackUrl-NAME`, as with the next three, is
@@ -62,6 +66,9 @@ type Config struct {
 	WatchdogURL string `pulumi:"watchdogUrl,optional"`
 	// GrafanaOAuthSecret is the client secret of the login that monitoring.grafana.auth names. A secret. Default: none.
 	GrafanaOAuthSecret string `pulumi:"grafanaOAuthSecret,optional"`
+	// RegistryCredentials are what monitoring.images.registry asks for, as the JSON of a Docker configuration ({"auths": …}). A secret.
+	// Default: none, as for a registry that the nodes' role may read (ECR).
+	RegistryCredentials string `pulumi:"registryCredentials,optional"`
 
 	// ReceiverSecrets are those of single receivers, by key ("slackUrl-payments").
 	ReceiverSecrets map[string]string `pulumi:"-"`
@@ -132,6 +139,9 @@ func (c *Config) defaults() {
 	c.Chunks = c.Chunks.WithDefaults()
 	c.Index = c.Index.WithDefaults()
 	c.Monitoring = c.Monitoring.WithDefaults()
+	if c.Cost != nil {
+		*c.Cost = c.Cost.WithDefaults()
+	}
 }
 
 // receiverSecrets are the values of the keys that name a single receiver, and the other keys.
@@ -177,6 +187,11 @@ func (c *Config) clusterName() string {
 	return c.Name
 }
 
+// needsIndex says whether some period of the logs' schema has its index in DynamoDB. A stack without logs keeps the table it may have had.
+func (c *Config) needsIndex() bool {
+	return c.Monitoring.Loki == nil || c.Monitoring.Loki.UsesDynamoDB()
+}
+
 // foreign says whether AWS does not know the cluster.
 func (c *Config) foreign() bool {
 	return c.Kubeconfig != "" || c.Cluster.Existing != nil && c.Cluster.Existing.Context != ""
@@ -202,7 +217,14 @@ func (c *Config) validate() error {
 	errs.Under("kansoku:chunks", c.Chunks.Validate())
 	errs.Under("kansoku:index", c.Index.Validate())
 	errs.Under("kansoku:monitoring", c.Monitoring.Validate())
+	if c.Cost != nil {
+		errs.Under("kansoku:cost", c.Cost.Validate())
+	}
 	errs.Under("kansoku:monitoring.alertmanager", c.Monitoring.Alertmanager.ValidateSecrets(slices.Sorted(maps.Keys(c.alertSecrets()))))
+	errs.Require(c.RegistryCredentials == "" || c.Monitoring.Images.Registry != "" && c.Monitoring.Images.PullSecret == "",
+		"kansoku:registryCredentials", "[secret]", "must not be set without kansoku:monitoring.images.registry, nor beside its pullSecret")
+	errs.Require(c.RegistryCredentials == "" || dockerConfig(c.RegistryCredentials), "kansoku:registryCredentials", "[secret]",
+		`must be the JSON of a Docker configuration: {"auths": {"registry.example.com": …}}`)
 	c.validateSpread(&errs)
 	c.validateStorage(&errs)
 	if err := errs.Err(); err != nil {
@@ -247,6 +269,14 @@ func (c *Config) validateCluster(errs *check.Errors) {
 	}
 	errs.Require(c.Nodes == nil || c.Network != nil && c.Network.Existing != nil, "kansoku:network.existing", nil,
 		"must name the VPC and subnets of the existing cluster that kansoku:nodes join")
+}
+
+// dockerConfig says whether a text is what a registry's Secret holds.
+func dockerConfig(text string) bool {
+	var config struct {
+		Auths map[string]any `json:"auths"`
+	}
+	return json.Unmarshal([]byte(text), &config) == nil && config.Auths != nil
 }
 
 // validateSpread refuses a spread over zones that the stack does not have.
@@ -478,7 +508,7 @@ func at(values map[string]any, path string) any {
 // secretKeys are shown in no message.
 var secretKeys = []string{
 	"kansoku:kubeconfig", "kansoku:slackUrl", "kansoku:webhookUrl", "kansoku:pagerDutyKey", "kansoku:opsgenieKey", "kansoku:smtpPassword",
-	"kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret",
+	"kansoku:watchdogUrl", "kansoku:grafanaOAuthSecret", "kansoku:registryCredentials",
 }
 
 func shown(key string, value any) any {

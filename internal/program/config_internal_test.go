@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"an unknown key": {
 			settings{"kansoku:netwrok": "{}"},
-			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, kubeconfig, slackUrl, webhookUrl, pagerDutyKey, opsgenieKey, smtpPassword, watchdogUrl, grafanaOAuthSecret, got {}`},
+			[]string{`kansoku:netwrok: is not a key; known are name, tags, protect, network, cluster, nodes, blocks, chunks, index, monitoring, cost, kubeconfig, slackUrl, webhookUrl, pagerDutyKey, opsgenieKey, smtpPassword, watchdogUrl, grafanaOAuthSecret, registryCredentials, got {}`},
 		},
 		"an unknown key inside": {
 			settings{"kansoku:chunks": `{"expireDay": 30}`},

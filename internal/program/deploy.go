@@ -127,7 +127,7 @@ func (d *deployment) storage(ctx *pulumi.Context) (err error) {
 			return err
 		}
 	}
-	if !cfg.onAWS() && cfg.Index.Existing == nil {
+	if !cfg.onAWS() && cfg.Index.Existing == nil || !cfg.needsIndex() {
 		return nil
 	}
 	d.index, err = infra.NewTable(ctx, "index", &infra.TableArgs{
@@ -242,6 +242,7 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 	args := &monitoring.Args{
 		Settings: d.cfg.Monitoring, Cluster: d.cfg.Name, Blocks: d.blocks.Location, RoleARNs: d.roles, ExistingCRDs: true,
 		AlertSecrets: map[string]pulumi.StringInput{}, GrafanaOAuthSecret: secret(d.cfg.GrafanaOAuthSecret),
+		RegistryCredentials: secret(d.cfg.RegistryCredentials),
 	}
 	for name, value := range d.cfg.alertSecrets() {
 		args.AlertSecrets[name] = secret(value)

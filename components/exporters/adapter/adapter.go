@@ -66,6 +66,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 	// PrometheusURL is whom it asks ("http://prometheus-k8s.monitoring.svc:9090"). Required. The cluster's own Prometheus rather than
 	// Thanos, which may know of other clusters' pods and is away more often.
 	PrometheusURL pulumi.StringInput `pulumi:"prometheusUrl"`
@@ -137,6 +139,7 @@ func (a Args) workload(config []byte) *workload.Args {
 	}
 	return &workload.Args{
 		Kind: workload.Deployment, Object: objectName, Namespace: a.Namespace, Labels: Labels(), PriorityClass: a.PriorityClass,
+		Images:   a.Images,
 		Replicas: a.Replicas, RequireZones: a.RequireZones, UID: uid, GID: uid,
 		ClusterRules: a.rules(), MountToken: true,
 		Containers: []workload.Container{{

@@ -43,6 +43,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pod. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // KubeStateMetrics is a running kube-state-metrics.
@@ -79,8 +81,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			Liveness:  &workload.Probe{Path: "/livez", Port: httpPort, Period: 10, Timeout: 5, Failures: 6},
 			Readiness: &workload.Probe{Path: "/readyz", Port: telemetryPort, Period: 10, Timeout: 5},
 		}},
-		Headless: true,
-		Monitor:  monitor(),
+		Headless: true, Images: args.Images,
+		Monitor: monitor(),
 	}, pulumi.Parent(component))
 	if err != nil {
 		return nil, err

@@ -73,6 +73,8 @@ type Args struct {
 	Namespace pulumi.StringInput `pulumi:"namespace"`
 	// PriorityClass of the pods. Default: system-cluster-critical.
 	PriorityClass string `pulumi:"priorityClass,optional"`
+	// Images says where the image is pulled from. Default: upstream's registry.
+	Images versions.Images `pulumi:"images,optional"`
 }
 
 // NodeExporter runs on every node.
@@ -108,7 +110,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	alive := &workload.Probe{Path: "/", Port: portName, Period: 15, Timeout: 5}
 	err := workload.New(ctx, name, &workload.Args{
 		Kind: workload.DaemonSet, Object: objectName, Namespace: args.Namespace, Labels: Labels(), EveryNode: true, PriorityClass: priority,
-		UID: uid, GID: uid,
+		UID: uid, GID: uid, Images: args.Images,
 		Containers: []workload.Container{{
 			Name: objectName, Image: versions.NodeExporter.Image(), Args: flags(), Resources: settings.Resources, Mounts: volumeMounts,
 			Ports: []workload.Port{{Name: portName, Number: HTTPPort}},
