@@ -59,6 +59,7 @@ func run(ctx context.Context) error {
 			}
 		})
 		return diff.Run(ctx, compared, os.Stdout)
+	}
 	if example != "" {
 		deploy := examples.Programs[example]
 		if deploy == nil {
