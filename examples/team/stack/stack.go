@@ -93,7 +93,7 @@ func overview() ([]byte, error) {
 	source := common.DataSourceRef{Type: &kind, Uid: &uid}
 	board, err := dashboard.NewDashboardBuilder("Checkout").Uid("shop-checkout").Time("now-6h", "now").
 		WithPanel(timeseries.NewPanelBuilder().Title("Requests that fail").Unit("percentunit").Datasource(source).
-			WithTarget(prometheus.NewDataqueryBuilder().Expr(errorRate).Datasource(source))).
+			WithTarget(prometheus.NewDataqueryBuilder().RefId("A").Expr(errorRate).Datasource(source))).
 		Build()
 	if err != nil {
 		return nil, err
