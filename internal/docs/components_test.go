@@ -145,23 +145,28 @@ func everyPage() []page {
 			},
 		},
 		{
-			"loki", "components/loki", []part{component[loki.Loki, loki.Args]("New", "loki:Loki")},
+			"loki", "components/loki",
+			[]part{component[loki.Loki, loki.Args]("New", "loki:Loki")},
 			"exampleLoki", withRole(exampleLoki),
 		},
 		{
-			"promtail", "components/promtail", []part{component[promtail.Promtail, collector.Args]("New", "promtail:Promtail")},
+			"promtail", "components/promtail",
+			[]part{component[promtail.Promtail, collector.Args]("New", "promtail:Promtail")},
 			"examplePromtail", withLoki(examplePromtail),
 		},
 		{
-			"alloy", "components/alloy", []part{component[alloy.Alloy, collector.Args]("New", "alloy:Alloy")},
+			"alloy", "components/alloy",
+			[]part{component[alloy.Alloy, collector.Args]("New", "alloy:Alloy")},
 			"exampleAlloy", withLoki(exampleAlloy),
 		},
 		{
-			"events", "components/events", []part{component[events.Events, events.Args]("New", "events:Events")},
+			"events", "components/events",
+			[]part{component[events.Events, events.Args]("New", "events:Events")},
 			"exampleEvents", withLoki(exampleEvents),
 		},
 		{
-			"grafana", "components/grafana", []part{component[grafana.Grafana, grafana.Args]("New", "grafana:Grafana")},
+			"grafana", "components/grafana",
+			[]part{component[grafana.Grafana, grafana.Args]("New", "grafana:Grafana")},
 			"exampleGrafana", exampleGrafana,
 		},
 		{
@@ -188,21 +193,25 @@ func everyPage() []page {
 			"exampleNetpolicy", exampleNetpolicy,
 		},
 		{
-			"network", "infra", []part{component[infra.Network, infra.NetworkArgs]("NewNetwork", "infra:Network")},
+			"network", "infra",
+			[]part{component[infra.Network, infra.NetworkArgs]("NewNetwork", "infra:Network")},
 			"exampleNetwork", exampleNetwork,
 		},
 		{
-			"cluster", "infra", []part{component[infra.Cluster, infra.ClusterArgs]("NewCluster", "infra:Cluster")},
+			"cluster", "infra",
+			[]part{component[infra.Cluster, infra.ClusterArgs]("NewCluster", "infra:Cluster")},
 			"exampleCluster", func(ctx *pulumi.Context) error { return exampleCluster(ctx, someNetwork()) },
 		},
 		{
-			"nodegroups", "infra", []part{component[infra.NodeGroups, infra.NodeGroupsArgs]("NewNodeGroups", "infra:NodeGroups")},
+			"nodegroups", "infra",
+			[]part{component[infra.NodeGroups, infra.NodeGroupsArgs]("NewNodeGroups", "infra:NodeGroups")},
 			"exampleNodeGroups", withRole(func(ctx *pulumi.Context, role *iam.Role) error {
 				return exampleNodeGroups(ctx, someNetwork(), &infra.Cluster{Name: pulumi.String("tools").ToStringOutput(), NodeRole: role})
 			}),
 		},
 		{
-			"addons", "infra", []part{component[infra.Addons, infra.AddonsArgs]("NewAddons", "infra:Addons")},
+			"addons", "infra",
+			[]part{component[infra.Addons, infra.AddonsArgs]("NewAddons", "infra:Addons")},
 			"exampleAddons", withRole(func(ctx *pulumi.Context, role *iam.Role) error {
 				provider, err := kubernetes.NewProvider(ctx, "cluster", nil)
 				if err != nil {
@@ -225,15 +234,18 @@ func everyPage() []page {
 			}),
 		},
 		{
-			"buckets", "infra", []part{component[infra.Bucket, infra.BucketArgs]("NewBucket", "infra:Bucket")},
+			"buckets", "infra",
+			[]part{component[infra.Bucket, infra.BucketArgs]("NewBucket", "infra:Bucket")},
 			"exampleBuckets", exampleBuckets,
 		},
 		{
-			"table", "infra", []part{component[infra.Table, infra.TableArgs]("NewTable", "infra:Table")},
+			"table", "infra",
+			[]part{component[infra.Table, infra.TableArgs]("NewTable", "infra:Table")},
 			"exampleTable", exampleTable,
 		},
 		{
-			"roles", "infra", []part{component[infra.WorkloadRole, infra.WorkloadRoleArgs]("NewWorkloadRole", "infra:WorkloadRole")},
+			"roles", "infra",
+			[]part{component[infra.WorkloadRole, infra.WorkloadRoleArgs]("NewWorkloadRole", "infra:WorkloadRole")},
 			"exampleRoles", func(ctx *pulumi.Context) error {
 				return exampleRoles(ctx, &infra.Cluster{Issuer: someIssuer()}, &infra.Bucket{ARN: pulumi.String("arn:aws:s3:::my-blocks").ToStringOutput()})
 			},
