@@ -40,17 +40,6 @@ func planned(t *testing.T, stack string, monitoring, config map[string]any) []of
 	return made
 }
 
-// variants make every image of the release run in one stack or another.
-func variants() map[string]map[string]any {
-	return map[string]map[string]any{
-		"as shipped": {},
-		"the others": {
-			"collector": map[string]any{"kind": "alloy"},
-			"grafana":   map[string]any{"grafanaCom": []any{map[string]any{"id": 1860, "revision": 37}}},
-		},
-	}
-}
-
 func with(settings, more map[string]any) map[string]any {
 	all := map[string]any{}
 	for _, from := range []map[string]any{settings, more} {
@@ -65,25 +54,29 @@ func with(settings, more map[string]any) map[string]any {
 func TestOneSettingRewritesEveryImage(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, stack := range []string{"dev", "prod", "local"} {
-		for name, settings := range variants() {
-			upstream := offline.Images(planned(t, stack, settings, nil))
-			require.GreaterOrEqual(t, len(upstream), 12, "%s, %s", stack, name)
-			want := []string{}
-			for _, image := range upstream {
-				seen[image] = true
-				want = append(want, versions.Images{Registry: mirror}.Place(image))
-			}
-			slices.Sort(want)
-			settings = with(settings, map[string]any{"images": map[string]any{"registry": mirror}})
-			moved := planned(t, stack, settings, nil)
-			require.Equal(t, want, offline.Images(moved), "%s, %s", stack, name)
+	for stack, settings := range map[string]map[string]any{
+		"dev":   nil,
+		"local": nil,
+		"prod": { // what the others leave out
+			"collector": map[string]any{"kind": "alloy"},
+			"grafana":   map[string]any{"grafanaCom": []any{map[string]any{"id": 1860, "revision": 37}}},
+		},
+	} {
+		upstream := offline.Images(planned(t, stack, settings, nil))
+		require.GreaterOrEqual(t, len(upstream), 12, stack)
+		want := []string{}
+		for _, image := range upstream {
+			seen[image] = true
+			want = append(want, versions.Images{Registry: mirror}.Place(image))
+		}
+		slices.Sort(want)
+		moved := planned(t, stack, with(settings, map[string]any{"images": map[string]any{"registry": mirror}}), nil)
+		require.Equal(t, want, offline.Images(moved), stack)
 
-			text, err := json.Marshal(moved)
-			require.NoError(t, err)
-			for _, c := range versions.All() {
-				require.NotContains(t, string(text), c.Repository, "%s, %s: upstream's name stands somewhere", stack, name)
-			}
+		text, err := json.Marshal(moved)
+		require.NoError(t, err)
+		for _, c := range versions.All() {
+			require.NotContains(t, string(text), c.Repository, "%s: upstream's name stands somewhere", stack)
 		}
 	}
 	for _, c := range versions.All() {
@@ -96,7 +89,8 @@ func TestOneSettingRewritesEveryImage(t *testing.T) {
 // TestEveryImageIsFound holds offline.Images against the fields that are called image.
 func TestEveryImageIsFound(t *testing.T) {
 	t.Parallel()
-	found := offline.Images(planned(t, "prod", nil, nil))
+	made := planned(t, "prod", nil, nil)
+	found := offline.Images(made)
 	var images []string
 	var walk func(value any)
 	walk = func(value any) {
@@ -114,7 +108,7 @@ func TestEveryImageIsFound(t *testing.T) {
 			}
 		}
 	}
-	for _, one := range planned(t, "prod", nil, nil) {
+	for _, one := range made {
 		if strings.HasPrefix(one.Type, "kubernetes:") {
 			walk(one.Inputs)
 		}
