@@ -598,7 +598,7 @@ region: must be set, got ""`,
 			&infra.ClusterArgs{
 				ClusterSettings: infra.ClusterSettings{Existing: &infra.ExistingCluster{Name: "demo"}}, Kubeconfig: pulumi.String(otherKubeconfig),
 			},
-			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","Context":"","OIDCProviderARN":""}`,
+			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","Context":"","OIDCProviderARN":"","InstallAddons":null}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

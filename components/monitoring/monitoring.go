@@ -100,7 +100,7 @@ type builder struct {
 	name            string
 	built           *Monitoring
 	parent          pulumi.ResourceOption
-	namespace, host pulumi.String
+	namespace, host pulumi.StringInput
 	class           string            // priority class
 	first           []pulumi.Resource // what everything waits for
 	operated        []pulumi.Resource // what the operator's objects wait for
@@ -116,9 +116,21 @@ func (b *builder) after() []pulumi.ResourceOption {
 // base makes what must be there before anything else. Pods that Pod Security "restricted" would refuse are refused in the one namespace;
 // in the other live those that read their host.
 func (b *builder) base() error {
-	for _, one := range []struct{ name, namespace, level string }{
-		{b.name, b.Namespace, "restricted"}, {b.name + "-host", b.HostNamespace(), "privileged"},
+	for _, one := range []struct {
+		name, namespace, level string
+		existing               bool
+		known                  *pulumi.StringInput
+	}{
+		{b.name, b.Namespace, "restricted", b.Existing.Namespace != "", &b.namespace},
+		{b.name + "-host", b.HostNamespace(), "privileged", b.Existing.HostNamespace != "", &b.host},
 	} {
+		if one.existing {
+			var err error
+			if *one.known, err = b.readNamespace(one.name, one.namespace, one.level == "privileged"); err != nil {
+				return err
+			}
+			continue
+		}
 		labels := pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)}
 		for _, mode := range []string{"enforce", "warn", "audit"} {
 			labels["pod-security.kubernetes.io/"+mode] = pulumi.String(one.level)
@@ -146,22 +158,14 @@ func (b *builder) base() error {
 		return fmt.Errorf("creating priority class: %w", err)
 	}
 	b.first = append(b.first, class)
-	if b.ExistingCRDs {
-		return nil
-	}
-	opts := []pulumi.ResourceOption{b.parent}
-	if b.CRDProvider != nil {
-		opts = append(opts, pulumi.Provider(b.CRDProvider))
-	}
-	crds, err := operator.NewCRDs(b.ctx, b.name+"-crds", opts...)
-	if err != nil {
-		return fmt.Errorf("creating definitions: %w", err)
-	}
-	b.first = append(b.first, crds.Definitions...)
-	return nil
+	return errors.Join(b.readStorageClass(), b.definitions())
 }
 
 func (b *builder) operator() error {
+	if b.Existing.Operator {
+		b.operated = b.first
+		return nil
+	}
 	op, err := operator.New(b.ctx, b.name+"-operator", &operator.Args{
 		Settings: b.Operator, Namespace: b.namespace, PriorityClass: b.class,
 	}, b.after()...)
@@ -203,6 +207,7 @@ func (b *builder) rules() error {
 	_, err := rules.New(b.ctx, b.name+"-rules", &rules.Args{
 		Settings: b.Rules, Namespace: b.namespace, HostNamespace: b.host,
 		NoLogs: b.Loki == nil, Collector: b.Collector.Kind, NoAutoscaler: !b.scales(),
+		NoOperator: b.Existing.Operator, NoGrafana: b.Existing.Grafana != nil,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating rules: %w", err)
@@ -260,7 +265,7 @@ func (b *builder) logs() error {
 	}
 	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
 		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
-		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.Cluster),
+		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.HostNamespace(), b.Cluster),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Loki: %w", err)
@@ -293,6 +298,9 @@ func (b *builder) dashboards() error {
 		}
 		shows = append(own, shows...)
 	}
+	if b.Existing.Grafana != nil {
+		return b.provision(shows)
+	}
 	args := &grafana.Args{
 		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, ScrapeInterval: b.Prometheus.ScrapeInterval,
 		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: shows,
@@ -322,6 +330,7 @@ func (b *builder) dashboards() error {
 func (b *builder) shows() dashboards.Options {
 	options := dashboards.Options{
 		Namespace: b.Namespace, HostNamespace: b.HostNamespace(), Autoscaler: b.scales(),
+		ForeignGrafana: b.Existing.Grafana != nil,
 	}
 	if b.Loki != nil {
 		options.Collector = b.Collector.Kind
@@ -346,7 +355,7 @@ func (b *builder) autoscaler() error {
 
 func (b *builder) policies() error {
 	_, err := netpolicy.New(b.ctx, b.name+"-network", &netpolicy.Args{
-		Workloads: b.workloads(), Calls: b.calls(), VPCCIDRs: b.VPCCIDRs,
+		Workloads: b.workloads(), Calls: b.calls(), VPCCIDRs: b.VPCCIDRs, SharedNamespaces: b.Existing.namespaces(),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating network policies: %w", err)

@@ -340,6 +340,8 @@ func (e *Engine) Preview(ctx context.Context) (*Result, error) {
 type UpOptions struct {
 	// ContinueOnError goes on with what does not depend on a failed resource.
 	ContinueOnError bool
+	// Targets are the URNs of the only resources to touch. Default: all.
+	Targets []string
 }
 
 // Up creates and updates. The result is there beside an error too.
@@ -350,6 +352,9 @@ func (e *Engine) Up(ctx context.Context, options UpOptions) (*Result, error) {
 		}
 		if options.ContinueOnError {
 			given = append(given, optup.ContinueOnError())
+		}
+		if len(options.Targets) > 0 {
+			given = append(given, optup.Target(options.Targets))
 		}
 		_, err := e.stack.Up(ctx, given...)
 		return err
@@ -458,6 +463,15 @@ func (e *Engine) Unprotect(ctx context.Context) (map[string]bool, error) {
 		return nil, fmt.Errorf("unprotecting the state: %w", err)
 	}
 	return protected, nil
+}
+
+// CLI runs a command of the CLI that needs no program, such as "import" or "state delete", on the stack, and returns what it printed.
+func (e *Engine) CLI(ctx context.Context, args ...string) (string, error) {
+	stdout, err := e.command(ctx, append(slices.Clone(args), "--stack", e.options.Stack)...)
+	if err != nil {
+		return stdout, fmt.Errorf("running pulumi %s: %w", strings.Join(args, " "), err)
+	}
+	return stdout, nil
 }
 
 // command runs the CLI in the engine's workspace.
