@@ -52,6 +52,7 @@ type Options struct {
 type Engine struct {
 	options Options
 	root    string
+	runtime string // of the project
 	config  stackConfig
 	stack   auto.Stack
 	local   *auto.LocalWorkspace
@@ -102,7 +103,7 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 		return nil, err
 	}
 
-	e := &Engine{options: options, config: config, cloud: options.Cloud}
+	e := &Engine{options: options, config: config, cloud: options.Cloud, runtime: project.Runtime.Name()}
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -467,19 +468,15 @@ func (e *Engine) Unprotect(ctx context.Context) (map[string]bool, error) {
 
 // CLI runs a command of the CLI that needs no program, such as "import" or "state delete", on the stack, and returns what it printed.
 func (e *Engine) CLI(ctx context.Context, args ...string) (string, error) {
-	stdout, err := e.command(ctx, append(slices.Clone(args), "--stack", e.options.Stack)...)
+	language, stop, err := serveLanguage(ctx, e.runtime)
 	if err != nil {
-		return stdout, fmt.Errorf("running pulumi %s: %w", strings.Join(args, " "), err)
+		return "", err
 	}
-	return stdout, nil
-}
-
-// command runs the CLI in the engine's workspace.
-func (e *Engine) command(ctx context.Context, args ...string) (string, error) {
-	env := []string{"PULUMI_HOME=" + e.local.PulumiHome()}
+	defer stop()
+	env := []string{"PULUMI_HOME=" + e.local.PulumiHome(), "PULUMI_DEBUG_LANGUAGES=" + language}
 	stdout, stderr, _, err := e.local.PulumiCommand().Run(ctx, e.local.WorkDir(), nil, nil, nil, env, args...)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr))
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stdout+stderr))
 	}
 	return stdout, nil
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kansoku/kansoku/components/rules"
+	"github.com/kansoku/kansoku/components/versions"
 )
 
 // settings is a stack's configuration as the engine hands it over: structured values as JSON.
@@ -454,6 +455,9 @@ func TestAdoptionExamples(t *testing.T) {
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 		require.NoError(t, err)
+		if strings.Contains(string(text), "thanos:\n      version:") {
+			require.Contains(t, string(text), "version: "+versions.Thanos.Version, "the sidecar of the old pair")
+		}
 		blocks := regexp.MustCompile("(?s) *```yaml\n(.+?)```").FindAllSubmatch(text, -1)
 		require.Len(t, blocks, count, page)
 		for _, block := range blocks {
