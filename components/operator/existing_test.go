@@ -11,7 +11,7 @@ import (
 )
 
 // read has a program meet definitions of a release, and returns which it found itself.
-func read(t *testing.T, release func(name string) string) (string, *mocks.Recorder, error) {
+func read(t *testing.T, release func(name string) string) (string, error) {
 	t.Helper()
 	r := &mocks.Recorder{Outputs: map[string]func(mocks.Resource) map[string]any{
 		crdToken: func(one mocks.Resource) map[string]any {
@@ -35,7 +35,7 @@ func read(t *testing.T, release func(name string) string) (string, *mocks.Record
 		}))
 		return nil
 	})
-	return got, r, err
+	return got, err
 }
 
 func TestReleaseOfAnExistingOperator(t *testing.T) {
@@ -43,14 +43,14 @@ func TestReleaseOfAnExistingOperator(t *testing.T) {
 	for release, refused := range map[string]bool{
 		"": true, "new": true, "0.68.0": true, "0.81.9": true, "0.82.0": false, "0.92.0": false, "v0.93.1": false, "1.0.0": false,
 	} {
-		_, _, err := read(t, func(string) string { return release })
+		_, err := read(t, func(string) string { return release })
 		if refused {
 			require.ErrorContains(t, err, "alertmanagers.monitoring.coreos.com: annotation operator.prometheus.io/version: must be at least 0.82.0", release)
 		} else {
 			require.NoError(t, err, release)
 		}
 	}
-	got, _, err := read(t, func(name string) string {
+	got, err := read(t, func(name string) string {
 		if name == "prometheusrules.monitoring.coreos.com" {
 			return "0.90.1"
 		}
@@ -58,7 +58,7 @@ func TestReleaseOfAnExistingOperator(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "0.90.1", got, "the oldest counts")
-	_, _, err = read(t, func(name string) string {
+	_, err = read(t, func(name string) string {
 		if name == "prometheusrules.monitoring.coreos.com" {
 			return "0.66.0"
 		}

@@ -336,3 +336,19 @@ func TestRefused(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// TestWhatIsSomebodyElses: the operator and Grafana of others are watched by others.
+func TestWhatIsSomebodyElses(t *testing.T) {
+	t.Parallel()
+	ours, a := exprs(deploy(t, args())), args()
+	a.NoOperator, a.NoGrafana = true, true
+	theirs := exprs(deploy(t, a))
+	for alert, job := range map[string]string{"OperatorFailing": "prometheus-operator", "GrafanaErrors": "grafana"} {
+		require.Contains(t, ours, alert)
+		require.NotContains(t, theirs, alert)
+		for name, expr := range theirs {
+			require.NotContains(t, expr, `job="`+job+`"`, name)
+		}
+	}
+	require.Len(t, theirs, len(ours)-2)
+}
