@@ -125,6 +125,11 @@ func TestWhatExistsIsAdopted(t *testing.T) {
 		assert.NotEqual(t, "node-agents/default-deny", event.ID, "the pods of others are in that namespace")
 	}
 	wiredToWhatExists(t, state)
+	outputs, err := engine.Outputs(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "theirs", outputs["clusterName"].Value)
+	assert.Equal(t, "their-blocks", outputs["blocksBucket"].Value)
+	assert.Empty(t, outputs["grafanaPassword"].Value)
 
 	again, err := engine.Up(t.Context(), offline.UpOptions{})
 	require.NoError(t, err)
