@@ -110,13 +110,17 @@ type AddonsArgs struct {
 	Versions map[string]string
 	// Partition of AWS. Default: "aws".
 	Partition string
+	// Only these of the add-ons, on a cluster that has the others; the StorageClass goes with the EBS driver. Default: both.
+	Only []string
+	// Foreign says that the cluster is somebody else's, whose default StorageClass stays the default. Default: false.
+	Foreign bool
 	// ReclaimPolicy of volumes whose claim is deleted: Delete or Retain. Default: Delete.
 	ReclaimPolicy string
 	// Tags of the add-ons. Default: none beside the provider's default tags.
 	Tags map[string]string
 }
 
-// Addons are CoreDNS, the EBS CSI driver and the storage class on top of it.
+// Addons are CoreDNS, the EBS CSI driver and the storage class on top of it; nil what is left out.
 type Addons struct {
 	pulumi.ResourceState
 
@@ -126,6 +130,8 @@ type Addons struct {
 	EBS *awseks.Addon
 	// StorageClass is "gp3", the cluster's default.
 	StorageClass *storagev1.StorageClass
+	// Ready is all of it, to depend on.
+	Ready []pulumi.Resource
 }
 
 // NewAddons installs the add-ons. The options must carry an AWS and a Kubernetes provider.
@@ -147,12 +153,29 @@ func NewAddons(ctx *pulumi.Context, name string, args *AddonsArgs, opts ...pulum
 	if err := ctx.RegisterComponentResource(addonsToken, name, component, opts...); err != nil {
 		return nil, fmt.Errorf("registering the add-ons %s: %w", name, err)
 	}
-	parent, nodes := pulumi.Parent(component), pulumi.DependsOn(a.Nodes)
-	var err error
-	coredns := addon{name: addonCoreDNS, version: a.Versions[addonCoreDNS], tags: a.Tags}
-	if component.CoreDNS, err = coredns.create(ctx, name+"-"+addonCoreDNS, a.Cluster.Name, parent, nodes); err != nil {
-		return nil, err
+	for _, one := range []struct {
+		addon string
+		make  func(*pulumi.Context, string, AddonsArgs, pulumi.ResourceOption) error
+	}{{addonCoreDNS, component.coreDNS}, {addonEBSCSI, component.volumes}} {
+		if len(a.Only) > 0 && !slices.Contains(a.Only, one.addon) {
+			continue
+		}
+		if err := one.make(ctx, name, a, pulumi.Parent(component)); err != nil {
+			return nil, err
+		}
 	}
+	return component, ctx.RegisterResourceOutputs(component, pulumi.Map{"storageClass": pulumi.String(StorageClass)})
+}
+
+func (c *Addons) coreDNS(ctx *pulumi.Context, name string, a AddonsArgs, parent pulumi.ResourceOption) (err error) {
+	one := addon{name: addonCoreDNS, version: a.Versions[addonCoreDNS], tags: a.Tags}
+	c.CoreDNS, err = one.create(ctx, name+"-"+addonCoreDNS, a.Cluster.Name, parent, pulumi.DependsOn(a.Nodes))
+	c.Ready = append(c.Ready, c.CoreDNS)
+	return err
+}
+
+// volumes are the EBS driver and the class of volumes that it makes.
+func (c *Addons) volumes(ctx *pulumi.Context, name string, a AddonsArgs, parent pulumi.ResourceOption) error {
 	role, err := NewWorkloadRole(ctx, name+"-"+addonEBSCSI, &WorkloadRoleArgs{
 		Issuer:          *a.Cluster.Issuer,
 		ServiceAccount:  kube.ServiceAccount{Namespace: "kube-system", Name: "ebs-csi-controller-sa"},
@@ -160,28 +183,30 @@ func NewAddons(ctx *pulumi.Context, name string, args *AddonsArgs, opts ...pulum
 		Partition:       a.Partition,
 	}, parent)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ebs := addon{name: addonEBSCSI, version: a.Versions[addonEBSCSI], role: role, tags: a.Tags}
-	if component.EBS, err = ebs.create(ctx, name+"-"+addonEBSCSI, a.Cluster.Name, parent, nodes); err != nil {
-		return nil, err
+	if c.EBS, err = ebs.create(ctx, name+"-"+addonEBSCSI, a.Cluster.Name, parent, pulumi.DependsOn(a.Nodes)); err != nil {
+		return err
 	}
-	if component.StorageClass, err = newStorageClass(ctx, name+"-"+StorageClass, a.ReclaimPolicy, parent); err != nil {
-		return nil, err
+	if c.StorageClass, err = newStorageClass(ctx, name+"-"+StorageClass, a.ReclaimPolicy, !a.Foreign, parent); err != nil {
+		return err
 	}
-	err = ctx.RegisterResourceOutputs(component, pulumi.Map{"storageClass": pulumi.String(StorageClass)})
-	return component, err
+	c.Ready = append(c.Ready, c.EBS, c.StorageClass)
+	return nil
 }
 
-// newStorageClass makes the default class. EKS marks none as default since 1.30. A volume waits for its first pod, because only then
+// newStorageClass makes the class, as the cluster's default or not: EKS marks none since 1.30. A volume waits for its first pod, because only then
 // it is known in which zone the pod can run.
-func newStorageClass(ctx *pulumi.Context, name, reclaimPolicy string, opts ...pulumi.ResourceOption) (*storagev1.StorageClass, error) {
+func newStorageClass(ctx *pulumi.Context, name, reclaimPolicy string, standard bool, opts ...pulumi.ResourceOption) (*storagev1.StorageClass, error) {
+	meta := &metav1.ObjectMetaArgs{
+		Name: pulumi.String(StorageClass), Labels: pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)},
+	}
+	if standard {
+		meta.Annotations = pulumi.StringMap{"storageclass.kubernetes.io/is-default-class": pulumi.String("true")}
+	}
 	class, err := storagev1.NewStorageClass(ctx, name, &storagev1.StorageClassArgs{
-		Metadata: &metav1.ObjectMetaArgs{
-			Name:        pulumi.String(StorageClass),
-			Labels:      pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)},
-			Annotations: pulumi.StringMap{"storageclass.kubernetes.io/is-default-class": pulumi.String("true")},
-		},
+		Metadata:             meta,
 		Provisioner:          pulumi.String("ebs.csi.aws.com"),
 		Parameters:           pulumi.StringMap{"type": pulumi.String("gp3"), "encrypted": pulumi.String("true")},
 		ReclaimPolicy:        pulumi.String(reclaimPolicy),

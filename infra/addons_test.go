@@ -149,3 +149,24 @@ func TestOnlyTheAddonsWaitForNodes(t *testing.T) {
 	}
 	assert.Equal(t, map[string]bool{"addons-coredns": true, "addons-aws-ebs-csi-driver": true}, waiting)
 }
+
+// TestAddonsOfAnExistingCluster: only those that are asked for, and the default class of volumes stays whose it is.
+func TestAddonsOfAnExistingCluster(t *testing.T) {
+	t.Parallel()
+	r := &mocks.Recorder{}
+	r.Run(t, func(ctx *pulumi.Context) error {
+		addons, err := infra.NewAddons(ctx, "addons", &infra.AddonsArgs{
+			Cluster: addonsCluster(), Only: []string{"aws-ebs-csi-driver"}, Foreign: true,
+		})
+		if err == nil {
+			assert.Len(t, addons.Ready, 2)
+			assert.Nil(t, addons.CoreDNS)
+		}
+		return err
+	})
+	installed := r.OfType("aws:eks/addon:Addon")
+	require.Len(t, installed, 1)
+	assert.Equal(t, "aws-ebs-csi-driver", installed[0].Field("addonName"))
+	class := r.Get(t, "kubernetes:storage.k8s.io/v1:StorageClass", "addons-gp3")
+	assert.Nil(t, class.Field("metadata", "annotations"))
+}

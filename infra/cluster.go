@@ -66,6 +66,9 @@ type ExistingCluster struct {
 	Context string `pulumi:"context,optional"`
 	// OIDCProviderARN of the IAM identity provider for the cluster's issuer; an account has at most one. Default: it is created.
 	OIDCProviderARN string `pulumi:"oidcProviderArn,optional"`
+	// InstallAddons are EKS add-ons that come with nodes of our own: coredns, aws-ebs-csi-driver (and with it the StorageClass gp3). What the
+	// cluster has of them is overwritten. Default: none; the cluster has them.
+	InstallAddons []string `pulumi:"installAddons,optional"`
 }
 
 var (
@@ -109,6 +112,13 @@ func (s ClusterSettings) Validate() error {
 			"must not be set beside existing.context")
 		errs.Require(s.Existing.OIDCProviderARN == "" || oidcProviderPattern.MatchString(s.Existing.OIDCProviderARN),
 			"existing.oidcProviderArn", s.Existing.OIDCProviderARN, "must be the ARN of an IAM OIDC provider")
+		for i, addon := range s.Existing.InstallAddons {
+			key := fmt.Sprintf("existing.installAddons[%d]", i)
+			check.OneOf(&errs, key, addon, addonCoreDNS, addonEBSCSI)
+			errs.Require(!slices.Contains(s.Existing.InstallAddons[:i], addon), key, addon, "must be named once")
+		}
+		errs.Require(s.Existing.Context == "" || len(s.Existing.InstallAddons) == 0, "existing.installAddons", s.Existing.InstallAddons,
+			"must not be set beside existing.context")
 	} else {
 		errs.Require(clusterVersionPattern.MatchString(s.Version), "version", s.Version, `must be a minor version of Kubernetes such as "1.36"`)
 	}
@@ -545,6 +555,8 @@ func (c *Cluster) newProviders(ctx *pulumi.Context, name string, args *ClusterAr
 		}
 		if upsert {
 			settings.UpsertExistingObjects = pulumi.Bool(true)
+			// Whoever installed them before owns their fields: Helm, kubectl, an earlier stack.
+			settings.EnablePatchForce = pulumi.Bool(true)
 		}
 		made, err := kubernetes.NewProvider(ctx, name, settings, pulumi.Parent(c), pulumi.DependsOn(c.Networking))
 		if err != nil {

@@ -214,6 +214,7 @@ func TestNetworkingComesBeforeNodesAndKubernetes(t *testing.T) {
 		assert.Equal(t, "ap-northeast-1/demo", provider.Field("clusterIdentifier"))
 		assert.Equal(t, true, provider.Field("enableServerSideApply"))
 		assert.Equal(t, upsert, provider.Field("upsertExistingObjects"))
+		assert.Equal(t, upsert, provider.Field("enablePatchForce"), "fields of definitions belong to whoever installed them")
 		assert.Contains(t, provider.Depends, clusterChild("aws:eks/addon:Addon", "main-vpc-cni"))
 		assert.Contains(t, provider.Depends, clusterChild("aws:eks/addon:Addon", "main-kube-proxy"))
 	}
@@ -598,7 +599,7 @@ region: must be set, got ""`,
 			&infra.ClusterArgs{
 				ClusterSettings: infra.ClusterSettings{Existing: &infra.ExistingCluster{Name: "demo"}}, Kubeconfig: pulumi.String(otherKubeconfig),
 			},
-			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","Context":"","OIDCProviderARN":""}`,
+			`creating the cluster main: existing: must not be set beside a kubeconfig, got {"Name":"demo","Context":"","OIDCProviderARN":"","InstallAddons":null}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

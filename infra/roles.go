@@ -95,6 +95,18 @@ func IndexStatements(table *Table) []Statement {
 	return append(statements, keyStatement("IndexKey", table.KMSKeyARN, []string{"kms:Decrypt", "kms:GenerateDataKey"})...)
 }
 
+// PeriodicIndexStatements allows the same on tables of somebody else's, whose names begin with a prefix.
+func PeriodicIndexStatements(prefixes []string, partition, region, accountID string) []Statement {
+	var tables []pulumi.StringInput
+	for _, prefix := range prefixes {
+		tables = append(tables, pulumi.String(fmt.Sprintf("arn:%s:dynamodb:%s:%s:table/%s*", partition, region, accountID, prefix)))
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	return []Statement{{Sid: "OldIndex", Actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Query"}, Resources: tables}}
+}
+
 // AutoscalerStatements allows cluster-autoscaler to find the cluster's auto scaling groups, to resize them and to end their instances.
 // Which groups are the cluster's is told by the tags that EKS puts on those of managed node groups, and by which the autoscaler finds
 // them. What it asks for groups with launch configurations or attribute-based instance types is left out: managed node groups have

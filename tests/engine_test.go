@@ -393,40 +393,6 @@ func TestRefusalComesBeforeAnyResource(t *testing.T) {
 	assert.Empty(t, engine.Cloud().Objects())
 }
 
-// TestExistingInfrastructure: what exists is read, and not created.
-func TestExistingInfrastructure(t *testing.T) {
-	t.Parallel()
-	engine := newEngine(t, "dev", map[string]any{
-		"kansoku:network": map[string]any{"existing": map[string]any{
-			"vpcId":          "vpc-0123456789abcdef0",
-			"privateSubnets": map[string]any{"ap-northeast-1a": "subnet-0123456789abcdef0", "ap-northeast-1c": "subnet-0123456789abcdef1"},
-		}},
-		"kansoku:cluster": map[string]any{"existing": map[string]any{"name": "theirs"}},
-		"kansoku:blocks":  map[string]any{"existing": map[string]any{"name": "their-blocks"}},
-		"kansoku:chunks":  map[string]any{"existing": map[string]any{"name": "their-chunks"}},
-		"kansoku:index":   map[string]any{"existing": map[string]any{"name": "their-index"}},
-	})
-	for id, zone := range map[string]string{"subnet-0123456789abcdef0": "ap-northeast-1a", "subnet-0123456789abcdef1": "ap-northeast-1c"} {
-		engine.Cloud().Put("aws:ec2/subnet:Subnet", id, resource.NewPropertyMapFromMap(map[string]any{
-			"vpcId": "vpc-0123456789abcdef0", "availabilityZone": zone,
-		}))
-	}
-	before := ids(engine.Cloud())
-	up(t, engine)
-	for _, o := range engine.Cloud().Objects() {
-		if slices.Contains(before, o.Type+" "+o.ID) {
-			continue
-		}
-		assert.NotContains(t, []string{
-			"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:eks/cluster:Cluster", "aws:s3/bucketV2:BucketV2", "aws:dynamodb/table:Table",
-		}, o.Type, o.ID)
-	}
-	outputs, err := engine.Outputs(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, "theirs", outputs["clusterName"].Value)
-	assert.Equal(t, "their-blocks", outputs["blocksBucket"].Value)
-}
-
 // TestAClusterByKubeconfig: a stack without any AWS.
 func TestAClusterByKubeconfig(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,8 @@ type Options struct {
 	Autoscaler bool
 	// NoRecords says that there are no recording rules: panels compute over long times what would be recorded. Default: false.
 	NoRecords bool
+	// ForeignGrafana says that they are for a Grafana of somebody else's, where the data sources are called otherwise. Default: false.
+	ForeignGrafana bool
 	// Prices for the estimate of what the stack costs. Default: those of Tokyo.
 	Prices Prices
 }
@@ -70,6 +72,11 @@ func boards(o Options) []board {
 	}
 	if o.logs() {
 		all = append(all, o.loki(), o.collection(), o.explorer())
+	}
+	if o.ForeignGrafana {
+		for _, b := range all {
+			foreignSources(b.variables)
+		}
 	}
 	return all
 }

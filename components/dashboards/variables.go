@@ -34,15 +34,27 @@ type variable struct {
 
 // metricsSource and logsSource choose where to read from.
 func metricsSource() variable {
-	return variable{
-		name: datasourceVariable, label: "Metrics", kind: dashboard.VariableTypeDatasource, query: "prometheus",
-		current: grafana.ThanosUID, currentText: "Thanos",
-	}
+	return source(datasourceVariable, "Metrics", "prometheus", grafana.Metrics(false))
 }
 
 func logsSource() variable {
+	return source(logsVariable, "Logs", "loki", grafana.Logs(false))
+}
+
+// foreignSources has a dashboard's variables choose our data sources in a Grafana of somebody else's.
+func foreignSources(variables []variable) {
+	for i, v := range variables {
+		for name, first := range map[string]grafana.DataSource{datasourceVariable: grafana.Metrics(true), logsVariable: grafana.Logs(true)} {
+			if v.name == name {
+				variables[i].current, variables[i].currentText = first.UID, first.Name
+			}
+		}
+	}
+}
+
+func source(name, label, kind string, first grafana.DataSource) variable {
 	return variable{
-		name: logsVariable, label: "Logs", kind: dashboard.VariableTypeDatasource, query: "loki", current: grafana.LokiUID, currentText: "Loki",
+		name: name, label: label, kind: dashboard.VariableTypeDatasource, query: kind, current: first.UID, currentText: first.Name,
 	}
 }
 

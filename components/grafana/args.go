@@ -101,10 +101,10 @@ func (a Args) source(uid string) pulumi.StringInput {
 func (a Args) validate() error {
 	var errs check.Errors
 	errs.Require(a.Namespace != nil, "namespace", nil, "is required")
-	interval, err := check.ParseDuration(a.ScrapeInterval)
-	errs.Require(err == nil && interval > 0, "scrapeInterval", a.ScrapeInterval, `must be a Prometheus duration such as "30s"`)
+	requireInterval(&errs, a.ScrapeInterval)
 	a.validateSecrets(&errs)
-	a.validateDashboards(&errs)
+	requireDashboards(&errs, a.Dashboards)
+	requireDirectories(&errs, "dashboards", a.ownFolders())
 	for i, d := range a.GrafanaCom {
 		for _, placeholder := range sorted(d.Datasources) {
 			uid := d.Datasources[placeholder]
@@ -135,9 +135,17 @@ func (a Args) validateSecrets(errs *check.Errors) {
 	}
 }
 
-func (a Args) validateDashboards(errs *check.Errors) {
+// defaultInterval is that of package prometheus.
+const defaultInterval = "30s"
+
+func requireInterval(errs *check.Errors, interval string) {
+	d, err := check.ParseDuration(interval)
+	errs.Require(err == nil && d > 0, "scrapeInterval", interval, `must be a Prometheus duration such as "30s"`)
+}
+
+func requireDashboards(errs *check.Errors, all []Dashboard) {
 	names, uids := map[string]bool{}, map[string]bool{}
-	for i, d := range a.Dashboards {
+	for i, d := range all {
 		at := "dashboards[" + strconv.Itoa(i) + "]"
 		m, err := d.validate()
 		errs.Under(at, err)
@@ -145,5 +153,4 @@ func (a Args) validateDashboards(errs *check.Errors) {
 		errs.Require(m.UID == "" || !uids[m.UID], at+".json.uid", m.UID, "must be there once: one dashboard would replace the other")
 		names[d.Name], uids[m.UID] = true, true
 	}
-	requireDirectories(errs, "dashboards", a.ownFolders())
 }

@@ -82,7 +82,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	wired := *args
 	wired.Settings = wired.WithDefaults()
-	wired.ScrapeInterval = cmp.Or(wired.ScrapeInterval, "30s")
+	wired.ScrapeInterval = cmp.Or(wired.ScrapeInterval, defaultInterval)
 	if err := errors.Join(wired.Validate(), wired.validate()); err != nil {
 		return nil, fmt.Errorf("validating %s: %w", name, err)
 	}
@@ -191,19 +191,25 @@ func (b *builder) newProvisioning() error {
 	if err != nil {
 		return err
 	}
+	read := provisionSources(b.ThanosURL, b.LokiURL, b.AlertmanagerURL, sources{scrapeInterval: b.ScrapeInterval})
+	b.files = append(b.files, read, pulumi.String(folders))
+	return b.newConfigMap("provisioning", pulumi.StringMap{dataSourcesKey: read, providersKey: pulumi.String(folders)})
+}
+
+// provisionSources is the file of the data sources, whose addresses may be known later; those that are nil are left out.
+func provisionSources(thanos, loki, alertmanager pulumi.StringInput, s sources) pulumi.StringOutput {
 	optional := func(url pulumi.StringInput) pulumi.StringInput {
 		if url == nil {
 			return pulumi.String("")
 		}
 		return url
 	}
-	interval := b.ScrapeInterval
-	read := pulumi.All(optional(b.ThanosURL), optional(b.LokiURL), optional(b.AlertmanagerURL)).ApplyT(func(urls []any) (string, error) {
-		text, err := sources{urls[0].(string), urls[1].(string), urls[2].(string), interval}.provision()
+	return pulumi.All(optional(thanos), optional(loki), optional(alertmanager)).ApplyT(func(urls []any) (string, error) {
+		full := s
+		full.thanos, full.loki, full.alertmanager = urls[0].(string), urls[1].(string), urls[2].(string)
+		text, err := full.provision()
 		return string(text), err
 	}).(pulumi.StringOutput)
-	b.files = append(b.files, read, pulumi.String(folders))
-	return b.newConfigMap("provisioning", pulumi.StringMap{dataSourcesKey: read, providersKey: pulumi.String(folders)})
 }
 
 func (b *builder) newConfigMap(suffix string, data pulumi.StringMap) error {

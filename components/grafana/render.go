@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kansoku/kansoku/components/kube"
 )
 
 // Where things are in the container.
@@ -212,12 +214,50 @@ const (
 type sources struct {
 	thanos, loki, alertmanager string
 	scrapeInterval             string
+	// foreign says that they are for a Grafana that has others, one of which is the default one.
+	foreign bool
+}
+
+// uid is how a data source of ours is called.
+func (s sources) uid(own string) string {
+	if s.foreign {
+		return foreignPrefix + own
+	}
+	return own
+}
+
+func (s sources) title(own string) string {
+	if s.foreign {
+		return foreignTitle + own
+	}
+	return own
+}
+
+// What the data sources' identifiers and names begin with in a Grafana that may have some of the same name.
+const (
+	foreignPrefix = kube.PartOf + "-"
+	foreignTitle  = "Kansoku "
+)
+
+// DataSource is how dashboards know a data source.
+type DataSource struct{ UID, Name string }
+
+// Metrics is the data source of metrics, in our Grafana or in a foreign one (see NewProvisioning).
+func Metrics(foreign bool) DataSource {
+	s := sources{foreign: foreign}
+	return DataSource{s.uid(ThanosUID), s.title("Thanos")}
+}
+
+// Logs is the data source of logs, in our Grafana or in a foreign one.
+func Logs(foreign bool) DataSource {
+	s := sources{foreign: foreign}
+	return DataSource{s.uid(LokiUID), s.title("Loki")}
 }
 
 type dataSources struct {
 	APIVersion int `json:"apiVersion"`
-	// Prune removes from a kept database what is no longer here.
-	Prune       bool         `json:"prune"`
+	// Prune removes from a kept database what is no longer here: also what others have provisioned and given up.
+	Prune       bool         `json:"prune,omitempty"`
 	DataSources []dataSource `json:"datasources"`
 }
 
@@ -286,22 +326,22 @@ func correlate(target, field, label, description string, query correlationTarget
 }
 
 // toLogs lead from the labels of a metric to the logs of the same namespace, pod or container.
-func toLogs() []correlation {
+func (s sources) toLogs() []correlation {
 	var links []correlation
 	var selector []string
 	for _, label := range []string{"namespace", "pod", "container"} {
 		selector = append(selector, fmt.Sprintf(`%s="${%s}"`, label, label))
-		links = append(links, correlate(LokiUID, label, "Logs of the "+label, "What the "+label+" of this metric logs",
+		links = append(links, correlate(s.uid(LokiUID), label, "Logs of the "+label, "What the "+label+" of this metric logs",
 			correlationTarget{Expr: "{" + strings.Join(selector, ", ") + "}", QueryType: "range"}))
 	}
 	return links
 }
 
 // toMetrics lead from a log line to what its pod uses.
-func toMetrics() []correlation {
+func (s sources) toMetrics() []correlation {
 	const pod = `namespace="${namespace}", pod="${pod}", container!=""`
 	link := func(label, what, expr string) correlation {
-		return correlate(ThanosUID, "pod", label, what+" of the pod that wrote this line",
+		return correlate(s.uid(ThanosUID), "pod", label, what+" of the pod that wrote this line",
 			correlationTarget{Expr: "sum by (namespace, pod, container) (" + expr + ")", Range: true})
 	}
 	return []correlation{
@@ -312,34 +352,36 @@ func toMetrics() []correlation {
 
 // provision renders the data sources. Grafana replaces variables in these files: every dollar is written twice, as none of ours is for it.
 func (s sources) provision() ([]byte, error) {
-	file := dataSources{APIVersion: 1, Prune: true, DataSources: []dataSource{}}
+	file := dataSources{APIVersion: 1, Prune: !s.foreign, DataSources: []dataSource{}}
 	linked := s.thanos != "" && s.loki != ""
 	if s.thanos != "" {
 		source := dataSource{
-			Name: "Thanos", UID: ThanosUID, Type: "prometheus", Access: "proxy", URL: s.thanos, IsDefault: true,
+			Name: s.title("Thanos"), UID: s.uid(ThanosUID), Type: "prometheus", Access: "proxy", URL: s.thanos, IsDefault: !s.foreign,
 			JSONData: prometheusData{HTTPMethod: "POST", PrometheusType: "Thanos", TimeInterval: s.scrapeInterval},
 		}
 		if linked {
-			source.Correlations = toLogs()
+			source.Correlations = s.toLogs()
 		}
 		file.DataSources = append(file.DataSources, source)
 	}
 	if s.loki != "" {
 		data := lokiData{MaxLines: 1000}
-		source := dataSource{Name: "Loki", UID: LokiUID, Type: "loki", Access: "proxy", URL: s.loki, IsDefault: s.thanos == ""}
+		source := dataSource{
+			Name: s.title("Loki"), UID: s.uid(LokiUID), Type: "loki", Access: "proxy", URL: s.loki, IsDefault: s.thanos == "" && !s.foreign,
+		}
 		if linked {
 			// What a correlation starts from and mentions must be a field; labels are not.
 			for _, label := range []string{"namespace", "pod"} {
 				data.DerivedFields = append(data.DerivedFields, derivedField{label, "label", "^" + label + "$"})
 			}
-			source.Correlations = toMetrics()
+			source.Correlations = s.toMetrics()
 		}
 		source.JSONData = data
 		file.DataSources = append(file.DataSources, source)
 	}
 	if s.alertmanager != "" {
 		file.DataSources = append(file.DataSources, dataSource{
-			Name: "Alertmanager", UID: AlertmanagerUID, Type: "alertmanager", Access: "proxy", URL: s.alertmanager,
+			Name: s.title("Alertmanager"), UID: s.uid(AlertmanagerUID), Type: "alertmanager", Access: "proxy", URL: s.alertmanager,
 			JSONData: alertmanagerData{Implementation: "prometheus"},
 		})
 	}

@@ -179,7 +179,7 @@ func expanded(t *testing.T, text []byte, into any) {
 
 func TestDataSourcesAreLinkedBothWays(t *testing.T) {
 	t.Parallel()
-	text, err := sources{"http://thanos", "http://loki", "", "30s"}.provision()
+	text, err := sources{thanos: "http://thanos", loki: "http://loki", scrapeInterval: "30s"}.provision()
 	require.NoError(t, err)
 	var file struct {
 		APIVersion  int  `json:"apiVersion"`
@@ -256,4 +256,31 @@ func TestDownloads(t *testing.T) {
 			`3 1 general - s/\${DS_LOKI[^}]*}/loki/g;s/\${DS_[^}]*}/thanos/g`+"\n", string(s.downloads(everywhere)))
 	assert.Equal(t, `s/\${DS_[^}]*}/thanos/g`, s.GrafanaCom[1].replacements(func(uid string) bool { return uid == "thanos" }))
 	assert.Empty(t, s.GrafanaCom[1].replacements(func(string) bool { return false }))
+}
+
+// TestForeignDataSources: nothing in somebody else's Grafana may be taken the place of: neither a name or uid, nor the default, nor what is
+// provisioned beside it.
+func TestForeignDataSources(t *testing.T) {
+	t.Parallel()
+	text, err := sources{thanos: "http://thanos", loki: "http://loki", alertmanager: "http://am", scrapeInterval: "30s", foreign: true}.provision()
+	require.NoError(t, err)
+	var file struct {
+		APIVersion  int  `json:"apiVersion"`
+		Prune       bool `json:"prune"`
+		DataSources []struct {
+			dataSource
+			JSONData map[string]any `json:"jsonData"`
+		} `json:"datasources"`
+	}
+	expanded(t, text, &file)
+	assert.False(t, file.Prune)
+	var found []string
+	for _, one := range file.DataSources {
+		found = append(found, one.UID+" "+one.Name)
+		assert.False(t, one.IsDefault, one.UID)
+		for _, link := range one.Correlations {
+			assert.Contains(t, []string{"kansoku-thanos", "kansoku-loki"}, link.TargetUID)
+		}
+	}
+	assert.Equal(t, []string{"kansoku-thanos Kansoku Thanos", "kansoku-loki Kansoku Loki", "kansoku-alertmanager Kansoku Alertmanager"}, found)
 }

@@ -485,3 +485,28 @@ func TestOutputs(t *testing.T) {
 	})
 	assert.Equal(t, []any{"http://loki.logging.svc:3100", "http://loki.logging.svc:3100/loki/api/v1/push"}, <-seen)
 }
+
+// TestAnOldLokisTablesAreRead: periods stay as they were, with the tables that an old Loki began every week.
+func TestAnOldLokisTablesAreRead(t *testing.T) {
+	t.Parallel()
+	args := dev()
+	args.Schema = []loki.Period{
+		{From: "2019-05-01", Index: loki.DynamoDB, Version: "v9", Tables: &loki.PeriodicTables{Prefix: "index_", Period: "7d"}},
+		{From: "2020-10-24", Index: loki.DynamoDB, Version: "v11", Tables: &loki.PeriodicTables{Prefix: "loki_index_", Period: "168h"}},
+		{From: "2026-03-01", Index: loki.DynamoDB},
+	}
+	assert.Equal(t, []any{
+		map[string]any{
+			"from": "2019-05-01", "store": "aws", "object_store": "s3", "schema": "v9",
+			"index": map[string]any{"prefix": "index_", "period": "168h"},
+		},
+		map[string]any{
+			"from": "2020-10-24", "store": "aws", "object_store": "s3", "schema": "v11", "row_shards": 16.0,
+			"index": map[string]any{"prefix": "loki_index_", "period": "168h"},
+		},
+		map[string]any{
+			"from": "2026-03-01", "store": "aws", "object_store": "s3", "schema": "v13", "row_shards": 16.0,
+			"index": map[string]any{"prefix": "loki-index", "period": "0"},
+		},
+	}, at(t, run(t, args), "schema_config", "configs"))
+}

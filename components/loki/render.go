@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kansoku/kansoku/internal/check"
 )
 
 // Paths in the container.
@@ -273,6 +275,13 @@ func (p plan) periods() []periodConfig {
 		if one.Index == DynamoDB {
 			// Period 0 is one static table, named by the prefix.
 			period.Store, period.Index, period.RowShards = "aws", indexPeriod{p.table, "0"}, 16
+			if one.Tables != nil {
+				span, _ := check.ParseDuration(one.Tables.Period)
+				period.Index = indexPeriod{one.Tables.Prefix, fmt.Sprintf("%dh", span/time.Hour)}
+			}
+			if one.Version == "v9" {
+				period.RowShards = 0 // it knows none
+			}
 		} else {
 			period.Store, period.Index = "tsdb", indexPeriod{"index_", "24h"}
 		}

@@ -4,6 +4,7 @@
 package loki
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -41,8 +42,19 @@ type Period struct {
 	From string `pulumi:"from"`
 	// Index is where the index is: dynamodb or tsdb. Required.
 	Index string `pulumi:"index"`
-	// Version of Loki's schema: v11, v12 or v13. Default: v13.
+	// Version of Loki's schema: v11, v12 or v13, or v9 or v10 of a dynamodb period of an old Loki. Default: v13.
 	Version string `pulumi:"version,optional"`
+	// Tables of a dynamodb period in which an old Loki began a new table every so often. Nothing here makes or deletes any, so another period
+	// must follow. Default: none, its index is in the one table Args.Index.
+	Tables *PeriodicTables `pulumi:"tables,optional"`
+}
+
+// PeriodicTables are tables of an index, one for each stretch of time: PREFIX2680 and so on.
+type PeriodicTables struct {
+	// Prefix of their names ("loki_index_"): the old schema's index.prefix. Required.
+	Prefix string `pulumi:"prefix"`
+	// Period that each is for, whole days ("168h"): the old schema's index.period. Required.
+	Period string `pulumi:"period"`
 }
 
 // Limits protect Loki from its writers and readers. Upstream's numbers are in brackets.
@@ -225,10 +237,31 @@ func (s Settings) validateSchema(errs *check.Errors) {
 			before = from
 		}
 		check.OneOf(&one, "index", period.Index, DynamoDB, TSDB)
-		check.OneOf(&one, "version", period.Version, "v11", "v12", "v13")
+		known := []string{"v11", "v12", "v13"}
+		if period.Index == DynamoDB {
+			known = append([]string{"v9", "v10"}, known...)
+		}
+		check.OneOf(&one, "version", period.Version, known...)
+		period.validateTables(&one, i == len(s.Schema)-1)
 		errs.Under(period.key(i), one.Err())
 	}
 	choose(errs, s.Schema, s.Version)
+}
+
+// tablePrefix is what can begin a table's name, with room for a number.
+var tablePrefix = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,245}$`)
+
+func (p Period) validateTables(errs *check.Errors, last bool) {
+	if p.Tables == nil {
+		return
+	}
+	errs.Require(p.Index == DynamoDB, "tables", p.Index, "must not be set but for dynamodb")
+	errs.Require(tablePrefix.MatchString(p.Tables.Prefix), "tables.prefix", p.Tables.Prefix,
+		`must be what the tables' names begin with: letters, digits, "_", "." and "-"`)
+	span, err := check.ParseDuration(p.Tables.Period)
+	const day = 24 * time.Hour
+	errs.Require(err == nil && span > 0 && span%day == 0, "tables.period", p.Tables.Period, `must be whole days, such as "168h"`)
+	errs.Require(!last, "tables", p.Tables.Prefix, "must be followed by another period: nobody makes the next table")
 }
 
 func (s Settings) validateTimes(errs *check.Errors) {

@@ -76,6 +76,23 @@ func TestValidate(t *testing.T) {
 			"schema[0].index: must be one of dynamodb, tsdb, got \"boltdb-shipper\"\n" +
 				`schema[0].version: must be one of v11, v12, v13, got "v14"`,
 		},
+		{
+			"old versions are DynamoDB's", func(s *loki.Settings) { s.Schema[0].Index, s.Schema[0].Version = "tsdb", "v9" },
+			`schema[0].version: must be one of v11, v12, v13, got "v9"`,
+		},
+		{
+			"tables of an old Loki", func(s *loki.Settings) { s.Schema[0].Tables = &loki.PeriodicTables{Prefix: "a b", Period: "36h"} },
+			"schema[0].tables.prefix: must be what the tables' names begin with: letters, digits, \"_\", \".\" and \"-\", got \"a b\"\n" +
+				"schema[0].tables.period: must be whole days, such as \"168h\", got \"36h\"\n" +
+				`schema[0].tables: must be followed by another period: nobody makes the next table, got "a b"`,
+		},
+		{
+			"tables of tsdb", func(s *loki.Settings) {
+				s.Schema[0].Index, s.Schema[0].Tables = "tsdb", &loki.PeriodicTables{Prefix: "index_", Period: "24h"}
+				s.Schema = append(s.Schema, loki.Period{From: "2026-03-01", Index: loki.TSDB, Version: "v13"})
+			},
+			`schema[0].tables: must not be set but for dynamodb, got "tsdb"`,
+		},
 		{"release 3.7 with dynamodb", func(s *loki.Settings) { s.Version = "3.7.8" }, refused + `"3.7.8"`},
 		{"release 3.6 with a dynamodb past", func(s *loki.Settings) {
 			s.Version, s.Schema = "3.6.15", append(s.Schema, loki.Period{From: "2026-03-01", Index: loki.TSDB, Version: "v13"})

@@ -39,12 +39,18 @@ func (a Args) workloads() []netpolicy.Workload {
 		return netpolicy.Workload{Key: key, Namespace: namespace, Selector: labels.Selector()}
 	}
 	all := []netpolicy.Workload{
-		pods(operatorPods, a.Namespace, operator.Labels()),
 		pods(prometheusPods, a.Namespace, prometheus.Labels(prometheus.DefaultName)),
 		pods(alertmanagerPods, a.Namespace, alertmanager.Labels()),
 		pods(kubeStateMetricsPods, a.Namespace, kubestatemetrics.Labels()),
 		pods(adapterPods, a.Namespace, adapter.Labels()),
-		pods(grafanaPods, a.Namespace, grafana.Labels()),
+	}
+	if !a.Existing.Operator {
+		all = append(all, pods(operatorPods, a.Namespace, operator.Labels()))
+	}
+	if theirs := a.Existing.Grafana; theirs != nil {
+		all = append(all, netpolicy.Workload{Key: grafanaPods, Namespace: theirs.Namespace, Selector: theirs.PodLabels, Foreign: true})
+	} else {
+		all = append(all, pods(grafanaPods, a.Namespace, grafana.Labels()))
 	}
 	for _, object := range []string{thanos.StoreName, thanos.QueryName, thanos.QueryFrontendName, thanos.CompactName, thanos.BucketWebName} {
 		all = append(all, pods(object, a.Namespace, thanos.Labels(object)))
@@ -85,7 +91,11 @@ func (a Args) calls() []netpolicy.Call {
 	}
 	a.scrapes(call)
 
-	for _, caller := range []string{operatorPods, prometheusPods, kubeStateMetricsPods, adapterPods} {
+	watchers := []string{prometheusPods, kubeStateMetricsPods, adapterPods}
+	if !a.Existing.Operator {
+		watchers = append([]string{operatorPods}, watchers...)
+	}
+	for _, caller := range watchers {
 		call(caller, netpolicy.APIServer, "watches or asks the Kubernetes API")
 	}
 	call(netpolicy.ControlPlane, adapterPods, "asks for the metrics that the adapter serves as an API", adapter.HTTPSPort)
@@ -100,6 +110,17 @@ func (a Args) calls() []netpolicy.Call {
 
 	call(thanos.QueryName, prometheusPods, "reads what is not in the bucket yet", thanos.GRPCPort)
 	call(thanos.QueryName, thanos.StoreName, "reads what is in the bucket", thanos.GRPCPort)
+	for _, address := range a.Thanos.Query.ExtraEndpoints {
+		endpoint, err := thanos.ParseEndpoint(address)
+		if err != nil {
+			continue // refused elsewhere
+		}
+		where := netpolicy.Internet
+		if endpoint.InCluster {
+			where = netpolicy.Anyone
+		}
+		call(thanos.QueryName, where, "reads another Store API", endpoint.Port)
+	}
 	call(thanos.QueryFrontendName, thanos.QueryName, "has queries answered", thanos.HTTPPort)
 	for _, caller := range []string{prometheusPods, thanos.StoreName, thanos.CompactName, thanos.BucketWebName} {
 		a.store(call, caller, a.Blocks.Endpoint, "reads or writes the bucket of metrics")
@@ -148,12 +169,16 @@ func (a Args) logCalls(call func(from, to, why string, ports ...int)) {
 // looks in every namespace.
 func (a Args) scrapes(call func(from, to, why string, ports ...int)) {
 	const why = "scrapes its metrics"
-	call(prometheusPods, operatorPods, why, operator.HTTPPort)
+	if !a.Existing.Operator {
+		call(prometheusPods, operatorPods, why, operator.HTTPPort)
+	}
 	call(prometheusPods, prometheusPods, why, prometheus.HTTPPort, prometheus.ReloaderPort, thanos.HTTPPort)
 	call(prometheusPods, alertmanagerPods, why, alertmanager.HTTPPort, alertmanager.ReloaderPort)
 	call(prometheusPods, kubeStateMetricsPods, why, kubestatemetrics.HTTPPort, kubestatemetrics.TelemetryPort)
 	call(prometheusPods, adapterPods, why, adapter.HTTPSPort)
-	call(prometheusPods, grafanaPods, why, grafana.HTTPPort)
+	if a.Existing.Grafana == nil {
+		call(prometheusPods, grafanaPods, why, grafana.HTTPPort)
+	}
 	for _, object := range []string{thanos.StoreName, thanos.QueryName, thanos.QueryFrontendName, thanos.CompactName, thanos.BucketWebName} {
 		call(prometheusPods, object, why, thanos.HTTPPort)
 	}

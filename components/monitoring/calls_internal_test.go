@@ -12,6 +12,7 @@ import (
 	"github.com/kansoku/kansoku/components/grafana"
 	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/netpolicy"
+	"github.com/kansoku/kansoku/components/thanos"
 )
 
 // stacks are the shapes in which the list of calls differs.
@@ -100,5 +101,55 @@ func TestMailGetsOut(t *testing.T) {
 	source := netpolicy.Pod{Namespace: a.Namespace, Labels: alertmanager.Labels().Selector(), IP: "10.0.0.1"}
 	for port, want := range map[int]bool{443: true, 587: true, 465: false} {
 		require.Equal(t, want, netpolicy.Allows(policies, source, netpolicy.Pod{IP: "203.0.113.7"}, netpolicy.Port{Number: port, Protocol: "TCP"}), port)
+	}
+}
+
+// TestCallsBesideWhatExists: somebody else's Grafana is let in, no policy is about it or about our absent operator, and query may call other
+// Store APIs, in the cluster or out of it, on their port only.
+func TestCallsBesideWhatExists(t *testing.T) {
+	t.Parallel()
+	a := Args{Settings: Settings{
+		Loki: &loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.DynamoDB}}},
+		Existing: Existing{
+			Namespace: "shared", Operator: true, Grafana: &grafana.ExistingSettings{Namespace: "theirs", PodLabels: map[string]string{"app": "g"}},
+		},
+		Thanos: thanos.Settings{Query: thanos.QuerySettings{ExtraEndpoints: []string{"dns+old.old.svc:19091", "thanos.example.org:10905"}}},
+	}}
+	a.Settings = a.WithDefaults()
+	require.NoError(t, a.Validate())
+	policies, err := netpolicy.Policies(netpolicy.Args{
+		Workloads: a.workloads(), Calls: a.calls(), SharedNamespaces: a.Existing.namespaces(),
+	})
+	require.NoError(t, err)
+	for _, p := range policies {
+		require.NotContains(t, []string{grafanaPods, operatorPods, "default-deny-shared"}, p.Name)
+		require.Contains(t, []string{"shared", "shared-host"}, p.Namespace)
+	}
+	pod := func(key, namespace string, labels map[string]string) netpolicy.Pod {
+		for _, w := range a.workloads() {
+			if w.Key == key {
+				return netpolicy.Pod{Namespace: w.Namespace, Labels: w.Selector, IP: "10.0.0.1"}
+			}
+		}
+		return netpolicy.Pod{Namespace: namespace, Labels: labels, IP: "10.0.0.2"}
+	}
+	theirs, stranger := pod(grafanaPods, "", nil), pod("", "theirs", map[string]string{"app": "other"})
+	query, old, outside := pod(thanos.QueryName, "", nil), pod("", "old", map[string]string{"app": "old"}), netpolicy.Pod{IP: "203.0.113.7"}
+	for _, test := range []struct {
+		from, to netpolicy.Pod
+		port     int
+		want     bool
+	}{
+		{theirs, pod(lokiPods, "", nil), loki.HTTPPort, true},
+		{theirs, pod(thanos.QueryFrontendName, "", nil), thanos.HTTPPort, true},
+		{theirs, pod(alertmanagerPods, "", nil), alertmanager.HTTPPort, true},
+		{stranger, pod(lokiPods, "", nil), loki.HTTPPort, false},
+		{query, old, 19091, true},
+		{query, old, 10901, false},
+		{query, outside, 10905, true},
+		{query, outside, 443, false},
+	} {
+		got := netpolicy.Allows(policies, test.from, test.to, netpolicy.Port{Number: test.port})
+		require.Equal(t, test.want, got, "%v -> %v :%d", test.from, test.to, test.port)
 	}
 }

@@ -106,7 +106,7 @@ type builder struct {
 	name            string
 	built           *Monitoring
 	parent          pulumi.ResourceOption
-	namespace, host pulumi.String
+	namespace, host pulumi.StringInput
 	class           string            // priority class
 	first           []pulumi.Resource // what everything waits for
 	operated        []pulumi.Resource // what the operator's objects wait for
@@ -122,24 +122,25 @@ func (b *builder) after() []pulumi.ResourceOption {
 // base makes what must be there before anything else. Pods that Pod Security "restricted" would refuse are refused in the one namespace;
 // in the other live those that read their host.
 func (b *builder) base() error {
-	for _, one := range []struct{ name, namespace, level string }{
-		{b.name, b.Namespace, "restricted"}, {b.name + "-host", b.HostNamespace(), "privileged"},
+	for _, one := range []struct {
+		name, namespace, level string
+		existing               bool
+		known                  *pulumi.StringInput
+	}{
+		{b.name, b.Namespace, "restricted", b.Existing.Namespace != "", &b.namespace},
+		{b.name + "-host", b.HostNamespace(), "privileged", b.Existing.HostNamespace != "", &b.host},
 	} {
-		labels := pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)}
-		for _, mode := range []string{"enforce", "warn", "audit"} {
-			labels["pod-security.kubernetes.io/"+mode] = pulumi.String(one.level)
-		}
-		namespace, err := corev1.NewNamespace(b.ctx, one.name, &corev1.NamespaceArgs{
-			Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(one.namespace), Labels: labels},
-		}, b.parent)
+		found, in, err := b.newNamespace(one.name, one.namespace, one.level, one.existing)
 		if err != nil {
-			return fmt.Errorf("creating namespace %s: %w", one.namespace, err)
+			return err
 		}
-		b.first = append(b.first, namespace)
+		if one.existing {
+			*one.known = found
+		}
 		if one.namespace == b.Namespace {
-			b.built.Namespace = namespace.Metadata.Name().Elem()
+			b.built.Namespace = found
 		}
-		if err := b.newPullSecret(one.name, one.namespace, namespace); err != nil {
+		if err := b.newPullSecret(one.name, one.namespace, in); err != nil {
 			return err
 		}
 	}
@@ -155,23 +156,35 @@ func (b *builder) base() error {
 		return fmt.Errorf("creating priority class: %w", err)
 	}
 	b.first = append(b.first, class)
-	if b.ExistingCRDs {
-		return nil
+	return errors.Join(b.readStorageClass(), b.definitions())
+}
+
+// newNamespace makes a namespace that enforces a level of Pod Security, or reads one that is there. It returns its name and what has to be
+// there before it holds anything.
+func (b *builder) newNamespace(name, namespace, level string, existing bool) (pulumi.StringOutput, []pulumi.Resource, error) {
+	if existing {
+		found, err := b.readNamespace(name, namespace, level == "privileged")
+		if err != nil {
+			return pulumi.StringOutput{}, nil, err
+		}
+		return found.ToStringOutput(), nil, nil
 	}
-	opts := []pulumi.ResourceOption{b.parent}
-	if b.CRDProvider != nil {
-		opts = append(opts, pulumi.Provider(b.CRDProvider))
+	labels := pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)}
+	for _, mode := range []string{"enforce", "warn", "audit"} {
+		labels["pod-security.kubernetes.io/"+mode] = pulumi.String(level)
 	}
-	crds, err := operator.NewCRDs(b.ctx, b.name+"-crds", opts...)
+	made, err := corev1.NewNamespace(b.ctx, name, &corev1.NamespaceArgs{
+		Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(namespace), Labels: labels},
+	}, b.parent)
 	if err != nil {
-		return fmt.Errorf("creating definitions: %w", err)
+		return pulumi.StringOutput{}, nil, fmt.Errorf("creating namespace %s: %w", namespace, err)
 	}
-	b.first = append(b.first, crds.Definitions...)
-	return nil
+	b.first = append(b.first, made)
+	return made.Metadata.Name().Elem(), []pulumi.Resource{made}, nil
 }
 
 // newPullSecret makes what the pods of a namespace log in to the registry with. Its name is set before.
-func (b *builder) newPullSecret(name, namespace string, in pulumi.Resource) error {
+func (b *builder) newPullSecret(name, namespace string, in []pulumi.Resource) error {
 	if b.RegistryCredentials == nil {
 		return nil
 	}
@@ -181,7 +194,7 @@ func (b *builder) newPullSecret(name, namespace string, in pulumi.Resource) erro
 			Labels: pulumi.StringMap{"app.kubernetes.io/part-of": pulumi.String(kube.PartOf)},
 		},
 		Type: pulumi.String("kubernetes.io/dockerconfigjson"), StringData: pulumi.StringMap{".dockerconfigjson": b.RegistryCredentials},
-	}, b.parent, pulumi.DependsOn([]pulumi.Resource{in}))
+	}, b.parent, pulumi.DependsOn(in))
 	if err != nil {
 		return fmt.Errorf("creating the registry's credentials in %s: %w", namespace, err)
 	}
@@ -190,6 +203,10 @@ func (b *builder) newPullSecret(name, namespace string, in pulumi.Resource) erro
 }
 
 func (b *builder) operator() error {
+	if b.Existing.Operator {
+		b.operated = b.first
+		return nil
+	}
 	op, err := operator.New(b.ctx, b.name+"-operator", &operator.Args{
 		Settings: b.Operator, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images,
 	}, b.after()...)
@@ -232,6 +249,7 @@ func (b *builder) rules() error {
 	_, err := rules.New(b.ctx, b.name+"-rules", &rules.Args{
 		Settings: b.Rules, Namespace: b.namespace, HostNamespace: b.host,
 		NoLogs: b.Loki == nil, Collector: b.Collector.Kind, NoAutoscaler: !b.scales(),
+		NoOperator: b.Existing.Operator, NoGrafana: b.Existing.Grafana != nil,
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating rules: %w", err)
@@ -292,7 +310,7 @@ func (b *builder) logs() error {
 	}
 	store, err := loki.New(b.ctx, b.name+"-loki", &loki.Args{
 		Settings: *b.Loki, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, Chunks: b.location(lokiKey, b.Chunks), Index: b.Index,
-		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.Cluster),
+		RoleARN: b.RoleARNs[lokiKey], AlertmanagerURL: b.alerts.DiscoveryURL, Rules: rules.Logs(b.Rules, b.Namespace, b.HostNamespace(), b.Cluster),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating Loki: %w", err)
@@ -327,6 +345,9 @@ func (b *builder) dashboards() error {
 		}
 		shows = append(own, shows...)
 	}
+	if b.Existing.Grafana != nil {
+		return b.provision(shows)
+	}
 	args := &grafana.Args{
 		Settings: b.Grafana, Namespace: b.namespace, PriorityClass: b.class, Images: b.Images, ScrapeInterval: b.Prometheus.ScrapeInterval,
 		ThanosURL: b.built.QueryURL, AlertmanagerURL: b.built.AlertmanagerURL, Dashboards: shows,
@@ -356,6 +377,7 @@ func (b *builder) dashboards() error {
 func (b *builder) shows() dashboards.Options {
 	options := dashboards.Options{
 		Namespace: b.Namespace, HostNamespace: b.HostNamespace(), Autoscaler: b.scales(),
+		ForeignGrafana: b.Existing.Grafana != nil,
 	}
 	if b.Loki != nil {
 		options.Collector = b.Collector.Kind
@@ -380,7 +402,7 @@ func (b *builder) autoscaler() error {
 
 func (b *builder) policies() error {
 	_, err := netpolicy.New(b.ctx, b.name+"-network", &netpolicy.Args{
-		Workloads: b.workloads(), Calls: b.calls(), VPCCIDRs: b.VPCCIDRs,
+		Workloads: b.workloads(), Calls: b.calls(), VPCCIDRs: b.VPCCIDRs, SharedNamespaces: b.Existing.namespaces(),
 	}, b.after()...)
 	if err != nil {
 		return fmt.Errorf("creating network policies: %w", err)

@@ -22,20 +22,25 @@ type Request struct {
 
 // Requests lists all pods of the stack. The settings are valid and hold their defaults.
 func (s Settings) Requests() []Request {
-	reloader := s.Operator.ReloaderResources
+	// Somebody else's operator has its own; ours stand for them.
+	reloader := s.Operator.WithDefaults().ReloaderResources
 	all := []Request{
-		request(operatorPods, 1, s.Operator.Resources),
 		request(prometheusPods, s.Prometheus.Replicas, s.Prometheus.Resources, s.Prometheus.SidecarResources, reloader),
 		request(alertmanagerPods, s.Alertmanager.Replicas, s.Alertmanager.Resources, reloader),
 		request(kubeStateMetricsPods, 1, s.KubeStateMetrics.Resources),
 		request("node-exporter", 0, s.NodeExporter.Resources),
 		request(adapterPods, s.Adapter.Replicas, s.Adapter.Resources),
-		request(grafanaPods, 1, s.Grafana.Resources),
 		request(thanos.StoreName, s.Thanos.Store.Replicas, s.Thanos.Store.Resources),
 		request(thanos.QueryName, s.Thanos.Query.Replicas, s.Thanos.Query.Resources),
 		request(thanos.QueryFrontendName, s.Thanos.QueryFrontend.Replicas, s.Thanos.QueryFrontend.Resources),
 		request(thanos.CompactName, 1, s.Thanos.Compact.Resources),
 		request(thanos.BucketWebName, 1, s.Thanos.BucketWeb.Resources),
+	}
+	if !s.Existing.Operator {
+		all = append(all, request(operatorPods, 1, s.Operator.Resources))
+	}
+	if s.Existing.Grafana == nil {
+		all = append(all, request(grafanaPods, 1, s.Grafana.Resources))
 	}
 	if s.Loki != nil {
 		all = append(all,

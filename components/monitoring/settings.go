@@ -40,6 +40,8 @@ type Settings struct {
 	StorageClass string `pulumi:"storageClass,optional"`
 	// Images says where all images are pulled from, those of what the operator starts too.
 	Images versions.Images `pulumi:"images,optional"`
+	// Existing is what the cluster has already: docs/adoption.md.
+	Existing Existing `pulumi:"existing,optional"`
 	// CredentialsSecrets are the Secrets, in Namespace, with what each workload logs in with at an S3-compatible store, by workload
 	// (prometheus, thanos-store, thanos-compact, thanos-bucket-web, loki); their keys: see objectstore.Location. Default: that of the bucket.
 	CredentialsSecrets map[string]string `pulumi:"credentialsSecrets,optional"`
@@ -80,13 +82,18 @@ func (s Settings) WithDefaults() Settings {
 	if s.Size == "" {
 		s.Size = Small
 	}
-	if s.Namespace == "" {
-		s.Namespace = "monitoring"
-	}
+	s.Namespace = cmp.Or(s.Namespace, s.Existing.Namespace, "monitoring")
+	s.StorageClass = cmp.Or(s.StorageClass, s.Existing.StorageClass)
+	s.Existing = s.Existing.WithDefaults()
 	s = sized(s)
-	s.Operator, s.Prometheus, s.Alertmanager = s.Operator.WithDefaults(), s.Prometheus.WithDefaults(), s.Alertmanager.WithDefaults()
+	s.Prometheus, s.Alertmanager, s.Thanos = s.Prometheus.WithDefaults(), s.Alertmanager.WithDefaults(), s.Thanos.WithDefaults()
 	s.KubeStateMetrics, s.NodeExporter, s.Adapter = s.KubeStateMetrics.WithDefaults(), s.NodeExporter.WithDefaults(), s.Adapter.WithDefaults()
-	s.Thanos, s.Grafana = s.Thanos.WithDefaults(), s.Grafana.WithDefaults()
+	if !s.Existing.Operator {
+		s.Operator = s.Operator.WithDefaults()
+	}
+	if s.Existing.Grafana == nil {
+		s.Grafana = s.Grafana.WithDefaults()
+	}
 	if !s.NoDashboards {
 		s.Rules.GrafanaURL = cmp.Or(s.Rules.GrafanaURL, s.Grafana.Server.RootURL)
 	}
@@ -103,16 +110,18 @@ func (s Settings) WithDefaults() Settings {
 func (s Settings) Validate() error {
 	var errs check.Errors
 	check.OneOf(&errs, "size", s.Size, Small, Medium, Large)
-	// The host's namespace has five characters more.
-	errs.Require(kube.IsDNSLabel(s.Namespace+"-host"), "namespace", s.Namespace, "must be at most 58 lower-case letters, digits and dashes")
+	if s.Existing.Namespace == "" {
+		// The host's namespace has five characters more.
+		errs.Require(kube.IsDNSLabel(s.Namespace+"-host"), "namespace", s.Namespace, "must be at most 58 lower-case letters, digits and dashes")
+		errs.Require(s.Namespace != "default" && !strings.HasPrefix(s.Namespace, "kube-"), "namespace", s.Namespace,
+			"must not be one of Kubernetes' own")
+	}
 	errs.Under("images", s.Images.Validate())
-	errs.Require(s.Namespace != "default" && !strings.HasPrefix(s.Namespace, "kube-"), "namespace", s.Namespace,
-		"must not be one of Kubernetes' own")
+	s.validateExisting(&errs)
 	for _, part := range []struct {
 		key string
 		err error
 	}{
-		{"operator", s.Operator.Validate()},
 		{"prometheus", s.Prometheus.Validate()},
 		{"alertmanager", s.Alertmanager.Validate()},
 		{"rules", s.Rules.Validate()},
@@ -120,7 +129,6 @@ func (s Settings) Validate() error {
 		{"nodeExporter", s.NodeExporter.Validate()},
 		{"adapter", s.Adapter.Validate()},
 		{"thanos", s.Thanos.Validate()},
-		{"grafana", s.Grafana.Validate()},
 		{"collector", s.Collector.Validate()},
 		{"events", s.Events.Validate()},
 		{"autoscaler", s.Autoscaler.Validate()},
@@ -173,7 +181,9 @@ func (s Settings) location(workload string, shared objectstore.Location) objects
 }
 
 // HostNamespace is where the pods live that read their host.
-func (s Settings) HostNamespace() string { return s.Namespace + "-host" }
+func (s Settings) HostNamespace() string {
+	return cmp.Or(s.Existing.HostNamespace, s.Namespace+"-host")
+}
 
 // Workload is a part of the stack that needs a role on AWS.
 type Workload struct {
@@ -185,6 +195,8 @@ type Workload struct {
 	Blocks, Chunks objectstore.Access
 	// Index says that it reads and writes the index table.
 	Index bool
+	// OldIndexes are what the names of further tables begin with that it reads and writes: those of an old Loki.
+	OldIndexes []string
 	// Scales says that it sizes the cluster's node groups.
 	Scales bool
 }
@@ -210,8 +222,11 @@ func (s Settings) Workloads() []Workload {
 		for _, period := range s.Loki.Schema {
 			if period.Index == loki.TSDB {
 				logs.Chunks = objectstore.Manage // its compactor deletes what is past the retention
-			} else {
-				logs.Index = true
+				continue
+			}
+			logs.Index = true
+			if period.Tables != nil && !slices.Contains(logs.OldIndexes, period.Tables.Prefix) {
+				logs.OldIndexes = append(logs.OldIndexes, period.Tables.Prefix)
 			}
 		}
 		all = append(all, logs)

@@ -84,6 +84,9 @@ func sized(s Settings) Settings {
 	if s.Loki != nil {
 		s.Loki.StorageClass = cmp.Or(s.Loki.StorageClass, s.StorageClass)
 	}
+	if s.Existing.Grafana != nil {
+		from.Grafana = grafana.Settings{}
+	}
 	if s.Grafana.StorageSize != "" {
 		from.Grafana.StorageClass = s.StorageClass
 	}

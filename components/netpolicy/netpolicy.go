@@ -56,6 +56,9 @@ type Workload struct {
 	// HostNetwork says that the pods use their node's address. No policy can select them: who calls them, or is called by them, is
 	// opened to all of VPCCIDRs. Default: false.
 	HostNetwork bool `pulumi:"hostNetwork,optional"`
+	// Foreign says that the pods are somebody else's: they are let in and may be called, and what they may do themselves is not said. Default:
+	// false.
+	Foreign bool `pulumi:"foreign,optional"`
 }
 
 // Port is a port of a pod.
@@ -88,6 +91,8 @@ type Args struct {
 	// VPCCIDRs are the IPv4 networks of pods, nodes, the API server's interfaces and Services. Default: all private ones, which are
 	// 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) and 100.64.0.0/10 (RFC 6598).
 	VPCCIDRs []string `pulumi:"vpcCidrs,optional"`
+	// SharedNamespaces hold pods of others, which nothing is denied to. Default: the own namespaces have no pods but the workloads'.
+	SharedNamespaces []string `pulumi:"sharedNamespaces,optional"`
 }
 
 // withDefaults fills what is not set.
@@ -118,7 +123,7 @@ func (a Args) withDefaults() Args {
 func EverybodyAsksDNS(workloads []Workload) []Call {
 	var calls []Call
 	for _, w := range workloads {
-		if !w.HostNetwork {
+		if !w.HostNetwork && !w.Foreign {
 			calls = append(calls, Call{From: w.Key, To: DNS, Why: "resolves names"})
 		}
 	}

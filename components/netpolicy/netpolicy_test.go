@@ -282,3 +282,35 @@ func TestOutsideOfTheExample(t *testing.T) {
 		assert.Equal(t, test.want, got, "%s: %v -> %v :%d%s", test.name, test.from, test.to, test.port, test.protocol)
 	}
 }
+
+// TestPodsOfOthers: they are let in where that is declared, and no policy is about them: neither their own, nor one for their namespace.
+func TestPodsOfOthers(t *testing.T) {
+	t.Parallel()
+	args := netpolicy.Args{
+		Workloads: []netpolicy.Workload{
+			{Key: "loki", Namespace: "shared", Selector: app("loki")},
+			{Key: "query", Namespace: "own", Selector: app("query")},
+			{Key: "grafana", Namespace: "theirs", Selector: app("grafana"), Foreign: true},
+		},
+		Calls:            []netpolicy.Call{{From: "grafana", To: "loki", Ports: tcp(3100), Why: "queries logs"}},
+		SharedNamespaces: []string{"shared"},
+	}
+	require.Len(t, netpolicy.EverybodyAsksDNS(args.Workloads), 2)
+	policies, err := netpolicy.Policies(args)
+	require.NoError(t, err)
+	var names []string
+	for _, p := range policies {
+		names = append(names, p.Namespace+"/"+p.Name)
+	}
+	assert.Equal(t, []string{"shared/loki", "own/query", "own/default-deny"}, names)
+	pod := func(namespace, name string) netpolicy.Pod {
+		return netpolicy.Pod{Namespace: namespace, Labels: app(name), IP: "10.0.0.9"}
+	}
+	allows := func(from, to netpolicy.Pod) bool {
+		return netpolicy.Allows(policies, from, to, netpolicy.Port{Number: 3100})
+	}
+	assert.True(t, allows(pod("theirs", "grafana"), pod("shared", "loki")))
+	assert.False(t, allows(pod("theirs", "other"), pod("shared", "loki")))
+	assert.True(t, allows(pod("shared", "other"), pod("theirs", "other")), "what shares the namespace is not cut off")
+	assert.False(t, allows(pod("own", "other"), pod("theirs", "other")))
+}

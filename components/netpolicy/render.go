@@ -24,7 +24,7 @@ func at(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
 // Policies renders the list: for each workload that can be selected, in the order of the list, a policy by its key that allows its
 // declared calls and nothing else; then, for each namespace, one that denies everything to and from any pod in it. Kubernetes' own
-// namespaces (default, kube-*) get none of the latter, for they hold pods of others.
+// namespaces (default, kube-*) and those that are shared get none of the latter, for they hold pods of others.
 func Policies(args Args) ([]Policy, error) {
 	args = args.withDefaults()
 	if err := args.validate(); err != nil {
@@ -37,7 +37,11 @@ func (a Args) render() []Policy {
 	var policies []Policy
 	closed := map[string]bool{}
 	for _, w := range a.Workloads {
-		closed[w.Namespace] = w.Namespace != "default" && !strings.HasPrefix(w.Namespace, "kube-")
+		if w.Foreign {
+			continue
+		}
+		closed[w.Namespace] = w.Namespace != "default" && !strings.HasPrefix(w.Namespace, "kube-") &&
+			!slices.Contains(a.SharedNamespaces, w.Namespace)
 		if w.HostNetwork {
 			continue
 		}

@@ -34,6 +34,8 @@ type CRDs struct {
 	// Definitions are what to depend on. Not the component: the SDK adds its children to it concurrently, and a dependency that is
 	// resolved meanwhile misses some.
 	Definitions []pulumi.Resource
+	// Release of the operator that the definitions are of ("0.92.0").
+	Release pulumi.StringOutput
 }
 
 // NewCRDs creates the definitions. They stay when the stack is destroyed: with a definition, Kubernetes deletes every object of its
@@ -43,7 +45,7 @@ func NewCRDs(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*
 	if err != nil {
 		return nil, err
 	}
-	component := &CRDs{}
+	component := &CRDs{Release: pulumi.String(apiVersion).ToStringOutput()}
 	if err := ctx.RegisterComponentResource(crdsToken, name, component, opts...); err != nil {
 		return nil, fmt.Errorf("registering %s: %w", name, err)
 	}
@@ -89,7 +91,7 @@ var definitions = sync.OnceValues(func() ([]definition, error) {
 		if !ok || all[i].name == "" {
 			return nil, fmt.Errorf("parsing definition %s: %w", file.Name(), errNoMetadata)
 		}
-		annotations["operator.prometheus.io/version"] = apiVersion
+		annotations[releaseAnnotation] = apiVersion
 	}
 	return all, nil
 })

@@ -50,6 +50,7 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 	replicas, grace, compress, automount := int32(p.Replicas), int64(terminationGraceSeconds), true, true //nolint:gosec // at most 10
 	image, replicaLabel, role := p.images.Place(versions.Prometheus.Image()), "prometheus_replica", monitoringv1.EndpointSliceRole
 	where := placement.Placement{Selector: p.labels.Selector(), RequireZones: p.RequireZones}
+	namespaces := p.namespaces()
 	return monitoringv1.PrometheusSpec{
 		CommonPrometheusFields: monitoringv1.CommonPrometheusFields{
 			Replicas: &replicas,
@@ -58,10 +59,10 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 			Version:     versions.Prometheus.Version,
 			PodMetadata: p.podMetadata(),
 
-			ServiceMonitorSelector: everything(), ServiceMonitorNamespaceSelector: everything(),
-			PodMonitorSelector: everything(), PodMonitorNamespaceSelector: everything(),
-			ProbeSelector: everything(), ProbeNamespaceSelector: everything(),
-			ScrapeConfigSelector: everything(), ScrapeConfigNamespaceSelector: everything(),
+			ServiceMonitorSelector: everything(), ServiceMonitorNamespaceSelector: namespaces,
+			PodMonitorSelector: everything(), PodMonitorNamespaceSelector: namespaces,
+			ProbeSelector: everything(), ProbeNamespaceSelector: namespaces,
+			ScrapeConfigSelector: everything(), ScrapeConfigNamespaceSelector: namespaces,
 			ServiceDiscoveryRole: &role,
 			ScrapeInterval:       monitoringv1.Duration(p.ScrapeInterval),
 
@@ -89,7 +90,7 @@ func (p plan) spec() monitoringv1.PrometheusSpec {
 				WhenScaled:  appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 			},
 		},
-		RuleSelector: everything(), RuleNamespaceSelector: everything(),
+		RuleSelector: everything(), RuleNamespaceSelector: namespaces,
 		EvaluationInterval: monitoringv1.Duration(p.ScrapeInterval),
 		Retention:          monitoringv1.Duration(p.Retention),
 		RetentionSize:      retentionSize(p.StorageSize),
@@ -108,6 +109,16 @@ func alerting(service, port, namespace string) *monitoringv1.AlertingSpec {
 
 // everything selects all; nil would select nothing, or the own namespace only.
 func everything() *nativemetav1.LabelSelector { return &nativemetav1.LabelSelector{} }
+
+// namespaces are those whose monitors and rules are taken.
+func (s Settings) namespaces() *nativemetav1.LabelSelector {
+	if len(s.IgnoreNamespaces) == 0 {
+		return everything()
+	}
+	return &nativemetav1.LabelSelector{MatchExpressions: []nativemetav1.LabelSelectorRequirement{{
+		Key: nativecorev1.LabelMetadataName, Operator: nativemetav1.LabelSelectorOpNotIn, Values: s.IgnoreNamespaces,
+	}}}
+}
 
 // podMetadata names what the operator does not, and ties the pods to the sidecar's configuration: it is read once, at the start.
 func (p plan) podMetadata() *monitoringv1.EmbeddedObjectMetadata {

@@ -126,6 +126,15 @@ func TestSpecFollowsSettings(t *testing.T) {
 				},
 			}},
 		}},
+		{"namespaces of others", func(p *plan) { p.IgnoreNamespaces = []string{"old"} }, func() map[string]any {
+			all := map[string]any{}
+			for _, kind := range []string{"serviceMonitor", "podMonitor", "probe", "scrapeConfig", "rule"} {
+				all[kind+"NamespaceSelector"] = map[string]any{"matchExpressions": []any{map[string]any{
+					"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": []any{"old"},
+				}}}
+			}
+			return all
+		}()},
 		{"cluster", func(p *plan) { p.cluster = "prod" }, map[string]any{"externalLabels": map[string]any{"cluster": "prod"}}},
 		{
 			"name and sidecar",

@@ -3,6 +3,7 @@
 package prometheus
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -52,6 +53,9 @@ type Settings struct {
 	SidecarResources kube.Resources `pulumi:"sidecarResources,optional"`
 	// RequireZones keeps a replica Pending rather than having two more in one zone than in another. Default: spread as far as it goes.
 	RequireZones bool `pulumi:"requireZones,optional"`
+	// IgnoreNamespaces are those whose monitors, probes, scrape configurations and rules are not for this Prometheus: that of another
+	// monitoring stack, whose alerts would else be sent twice. Default: none; those of every namespace are taken.
+	IgnoreNamespaces []string `pulumi:"ignoreNamespaces,optional"`
 }
 
 // WithDefaults fills what is not set.
@@ -88,6 +92,9 @@ func (s Settings) Validate() error {
 	errs.Require(len(validation.IsDNS1123Subdomain(s.StorageClass)) == 0, "storageClass", s.StorageClass,
 		"must name a storage class: lower-case letters, digits, dashes and dots")
 	s.validateTimes(&errs)
+	for i, namespace := range s.IgnoreNamespaces {
+		errs.Require(kube.IsDNSLabel(namespace), fmt.Sprintf("ignoreNamespaces[%d]", i), namespace, "must be the name of a namespace")
+	}
 	errs.Under("resources", s.Resources.Validate())
 	errs.Under("sidecarResources", s.SidecarResources.Validate())
 	return errs.Err()

@@ -37,7 +37,7 @@ func TestRendered(t *testing.T) {
 	for _, g := range shipped().render("monitoring", "monitoring-host") {
 		files[g.Name] = map[string][]monitoringv1.RuleGroup{"groups": {g}}
 	}
-	for _, g := range Logs(Settings{}, "monitoring", "dev") {
+	for _, g := range Logs(Settings{}, "monitoring", "monitoring-host", "dev") {
 		files[g.Name] = map[string][]loki.RuleGroup{"groups": {g}}
 	}
 	require.Len(t, files, len(everything()), "two groups have the same name")

@@ -23,7 +23,7 @@ func TestLogAlerts(t *testing.T) {
 	t.Parallel()
 	l := startLoki(t)
 	exprs := map[string]string{}
-	for _, one := range Logs(Settings{}, "monitoring", "dev")[0].Rules {
+	for _, one := range Logs(Settings{}, "monitoring", "monitoring-host", "dev")[0].Rules {
 		exprs[one.Alert] = one.Expr
 	}
 	require.Len(t, exprs, 3, "an alert on logs has no test")

@@ -1,6 +1,9 @@
 package rules
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // of selects what one part of the stack has about itself.
 func of(job string, more ...string) string {
@@ -13,10 +16,12 @@ func share(by, some, all, over string) string {
 }
 
 // metricsGroup is about what makes and delivers metrics and alerts.
-func metricsGroup() group {
+func metricsGroup(a Args) group {
 	return group{
 		name: "metrics", about: "Prometheus, Alertmanager, the operator, kube-state-metrics, Grafana.",
-		alerts: append(prometheusAlerts(), deliveryAlerts()...),
+		alerts: slices.DeleteFunc(append(prometheusAlerts(), deliveryAlerts()...), func(one alert) bool {
+			return a.NoOperator && one.name == "OperatorFailing" || a.NoGrafana && one.name == "GrafanaErrors"
+		}),
 	}
 }
 

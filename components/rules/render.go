@@ -56,7 +56,7 @@ func everything() []group { return catalogue(Args{}.withDefaults()) }
 // catalogue is what there is to say about the parts that a stack has.
 func catalogue(a Args) []group {
 	groups := []group{
-		stackGroup(jobs(a)), nodesGroup(), clusterGroup(), workloadsGroup(), volumesGroup(), spotGroup(a.NoAutoscaler), metricsGroup(),
+		stackGroup(jobs(a)), nodesGroup(), clusterGroup(), workloadsGroup(), volumesGroup(), spotGroup(a.NoAutoscaler), metricsGroup(a),
 		thanosGroup(),
 	}
 	if !a.NoLogs {
@@ -99,6 +99,9 @@ func jobs(a Args) []job {
 		{"thanos-bucket-web", "$namespace", false, ""},
 		{"grafana", "$namespace", false, ""},
 	}
+	all = slices.DeleteFunc(all, func(j job) bool {
+		return a.NoOperator && j.name == "prometheus-operator" || a.NoGrafana && j.name == "grafana"
+	})
 	if !a.NoLogs {
 		all = append(all,
 			job{"loki", "$namespace", true, ""}, job{a.Collector, "$host", true, ""}, job{"event-exporter", "$namespace", false, ""})
@@ -137,9 +140,9 @@ func (a Args) render(namespace, host string) []monitoringv1.RuleGroup {
 	return groups
 }
 
-// Logs gives the alerts on logs of valid settings, for loki.Args.Rules. The namespace is that of the stack; the cluster becomes a label, as
-// Prometheus adds it to its own alerts.
-func Logs(settings Settings, namespace, cluster string) []loki.RuleGroup {
+// Logs gives the alerts on logs of valid settings, for loki.Args.Rules. The namespaces are those of the stack and of what reads its
+// host; the cluster becomes a label, as Prometheus adds it to its own alerts.
+func Logs(settings Settings, namespace, host, cluster string) []loki.RuleGroup {
 	a := Args{Settings: settings}.withDefaults()
 	var groups []loki.RuleGroup
 	for _, g := range catalogue(a) {
@@ -148,7 +151,7 @@ func Logs(settings Settings, namespace, cluster string) []loki.RuleGroup {
 		}
 		// Loki reads all that a query selects each time, the index in DynamoDB with it: no more often than windows of 5m need to overlap.
 		one := loki.RuleGroup{Name: g.name, Interval: "2m"}
-		for _, f := range a.filled(g, namespace, namespace+"-host") {
+		for _, f := range a.filled(g, namespace, host) {
 			labels := f.labels(g)
 			labels["cluster"] = cluster
 			one.Rules = append(one.Rules, loki.Rule{

@@ -226,7 +226,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 
-	logs := rules.Logs(a.Settings, "monitoring", "dev")
+	logs := rules.Logs(a.Settings, "monitoring", "monitoring-host", "dev")
 	require.Len(t, logs, 1)
 	require.Equal(t, "logs", logs[0].Name)
 	var alerts []string
@@ -257,7 +257,7 @@ func TestMustLog(t *testing.T) {
 	t.Parallel()
 	silence := func(s rules.Settings) []string {
 		var all []string
-		for _, one := range rules.Logs(s, "observability", "dev")[0].Rules {
+		for _, one := range rules.Logs(s, "observability", "observability-host", "dev")[0].Rules {
 			if one.Alert == "LogSilence" {
 				all = append(all, one.Expr)
 			}
@@ -268,7 +268,7 @@ func TestMustLog(t *testing.T) {
 	require.Equal(t, []string{
 		`absent_over_time({namespace="shop",app="cart"}[15m])`, `absent_over_time({namespace="shop",app="web"}[15m])`,
 	}, silence(rules.Settings{MustLog: []rules.Workload{{Namespace: "shop", App: "cart"}, {Namespace: "shop", App: "web"}}}))
-	require.Empty(t, rules.Logs(rules.Settings{Disabled: []string{"LogPanic", "LogErrorBurst", "LogSilence"}}, "monitoring", "dev"))
+	require.Empty(t, rules.Logs(rules.Settings{Disabled: []string{"LogPanic", "LogErrorBurst", "LogSilence"}}, "monitoring", "monitoring-host", "dev"))
 }
 
 func TestLogRulesAreTaken(t *testing.T) {
@@ -279,7 +279,7 @@ func TestLogRulesAreTaken(t *testing.T) {
 			Settings:  loki.Settings{Schema: []loki.Period{{From: "2026-01-01", Index: loki.TSDB}}},
 			Namespace: pulumi.String("monitoring"),
 			Chunks:    objectstore.Location{Bucket: pulumi.String("chunks"), Region: pulumi.String("eu-west-1")},
-			Rules:     rules.Logs(rules.Settings{}, "monitoring", "dev"),
+			Rules:     rules.Logs(rules.Settings{}, "monitoring", "monitoring-host", "dev"),
 		})
 		return err
 	})
@@ -335,4 +335,20 @@ func TestRefused(t *testing.T) {
 		require.ErrorContains(t, err, "validating r: ")
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestWhatIsSomebodyElses: the operator and Grafana of others are watched by others.
+func TestWhatIsSomebodyElses(t *testing.T) {
+	t.Parallel()
+	ours, a := exprs(deploy(t, args())), args()
+	a.NoOperator, a.NoGrafana = true, true
+	theirs := exprs(deploy(t, a))
+	for alert, job := range map[string]string{"OperatorFailing": "prometheus-operator", "GrafanaErrors": "grafana"} {
+		require.Contains(t, ours, alert)
+		require.NotContains(t, theirs, alert)
+		for name, expr := range theirs {
+			require.NotContains(t, expr, `job="`+job+`"`, name)
+		}
+	}
+	require.Len(t, theirs, len(ours)-2)
 }

@@ -191,6 +191,10 @@ type Args struct {
 	Collector string `pulumi:"collector,optional"`
 	// NoAutoscaler says that no cluster-autoscaler runs in Namespace. Default: false.
 	NoAutoscaler bool `pulumi:"noAutoscaler,optional"`
+	// NoOperator says that the Prometheus Operator is somebody else's, who watches it. Default: false.
+	NoOperator bool `pulumi:"noOperator,optional"`
+	// NoGrafana says that Grafana is somebody else's, who watches it. Default: false.
+	NoGrafana bool `pulumi:"noGrafana,optional"`
 }
 
 func (a Args) withDefaults() Args {

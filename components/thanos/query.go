@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,9 @@ type QuerySettings struct {
 	Resources kube.Resources `pulumi:"resources,optional"`
 	// RequireZones keeps a replica Pending rather than having two more in one zone than in another. Default: spread as far as it goes.
 	RequireZones bool `pulumi:"requireZones,optional"`
+	// ExtraEndpoints are Store APIs beside the stack's own, such as the sidecars of another Prometheus: "HOST:PORT", "dns+HOST:PORT" for each
+	// address of a name, or "dnssrv+_grpc._tcp.SERVICE.NAMESPACE.svc" for SRV records. Without TLS. Default: none.
+	ExtraEndpoints []string `pulumi:"extraEndpoints,optional"`
 }
 
 // WithDefaults fills what is not set.
@@ -61,6 +65,12 @@ func (s QuerySettings) Validate() error {
 	for i, label := range s.ReplicaLabels {
 		errs.Require(labelName.MatchString(label), fmt.Sprintf("replicaLabels[%d]", i), label,
 			"must be a label: letters, digits and underscores, no digit first")
+	}
+	for i, endpoint := range s.ExtraEndpoints {
+		key := fmt.Sprintf("extraEndpoints[%d]", i)
+		_, err := ParseEndpoint(endpoint)
+		errs.Require(err == nil, key, endpoint, `must be "HOST:PORT", "dns+HOST:PORT" or "dnssrv+_PORT._tcp.SERVICE.NAMESPACE.svc"`)
+		errs.Require(!slices.Contains(s.ExtraEndpoints[:i], endpoint), key, endpoint, "must be there once")
 	}
 	requireDuration(&errs, "timeout", s.Timeout, time.Second, time.Hour)
 	errs.Require(s.MaxConcurrent >= 1 && s.MaxConcurrent <= 1000, "maxConcurrent", s.MaxConcurrent, "must be between 1 and 1000")
@@ -130,7 +140,11 @@ func NewQuery(ctx *pulumi.Context, name string, args *QueryArgs, opts ...pulumi.
 // withEndpoints gives the program the list of what it asks. In a file: the flags for single endpoints are to go.
 func (a QueryArgs) withEndpoints(ctx *pulumi.Context, name string, w *workload.Args, opts ...pulumi.ResourceOption) error {
 	const volume, object = "endpoints", QueryName + "-endpoints"
-	config := pulumi.StringArray(a.StoreEndpoints).ToStringArrayOutput().ApplyT(renderEndpoints).(pulumi.StringOutput)
+	all := slices.Clone(pulumi.StringArray(a.StoreEndpoints))
+	for _, endpoint := range a.ExtraEndpoints {
+		all = append(all, pulumi.String(endpoint))
+	}
+	config := all.ToStringArrayOutput().ApplyT(renderEndpoints).(pulumi.StringOutput)
 	file, err := corev1.NewConfigMap(ctx, name+"-endpoints", &corev1.ConfigMapArgs{
 		Metadata: w.Labels.Meta(object, w.Namespace), Data: pulumi.StringMap{endpointsKey: config},
 	}, opts...)

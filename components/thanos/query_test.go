@@ -140,3 +140,26 @@ storeEndpoints: must have at least one, got null`, func(ctx *pulumi.Context) err
 	})
 	require.ErrorContains(t, err, `rendering endpoints: storeEndpoints[1]: must not be empty, got ""`)
 }
+
+func TestExtraEndpoints(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]thanos.Endpoint{
+		"dnssrv+_grpc._tcp.old-thanos-discovery.old.svc":               {Port: thanos.GRPCPort, InCluster: true},
+		"dnssrv+_grpc._tcp.old-thanos-discovery.old.svc.cluster.local": {Port: thanos.GRPCPort, InCluster: true},
+		"dns+old.old.svc:19091":                                        {Port: 19091, InCluster: true},
+		"thanos.example.org:10901":                                     {Port: 10901},
+		"10.0.0.7:10901":                                               {Port: 10901},
+	} {
+		got, err := thanos.ParseEndpoint(address)
+		require.NoError(t, err, address)
+		require.Equal(t, want, got, address)
+	}
+	for _, address := range []string{"", "old", "old:", "old:0", "old:70000", "dnssrv+old.svc", "dnssrv+_grpc._tcp.", "http://old:80", "a b:1", "old:1:2"} {
+		_, err := thanos.ParseEndpoint(address)
+		require.Error(t, err, address)
+		settings := thanos.QuerySettings{ExtraEndpoints: []string{address}}.WithDefaults()
+		require.ErrorContains(t, settings.Validate(), "extraEndpoints[0]: must be", address)
+	}
+	twice := thanos.QuerySettings{ExtraEndpoints: []string{"a.svc:1", "a.svc:1"}}.WithDefaults()
+	require.ErrorContains(t, twice.Validate(), "extraEndpoints[1]: must be there once")
+}

@@ -52,6 +52,7 @@ type Options struct {
 type Engine struct {
 	options Options
 	root    string
+	runtime string // of the project
 	config  stackConfig
 	stack   auto.Stack
 	local   *auto.LocalWorkspace
@@ -102,7 +103,7 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 		return nil, err
 	}
 
-	e := &Engine{options: options, config: config, cloud: options.Cloud}
+	e := &Engine{options: options, config: config, cloud: options.Cloud, runtime: project.Runtime.Name()}
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -340,6 +341,8 @@ func (e *Engine) Preview(ctx context.Context) (*Result, error) {
 type UpOptions struct {
 	// ContinueOnError goes on with what does not depend on a failed resource.
 	ContinueOnError bool
+	// Targets are the URNs of the only resources to touch. Default: all.
+	Targets []string
 }
 
 // Up creates and updates. The result is there beside an error too.
@@ -350,6 +353,9 @@ func (e *Engine) Up(ctx context.Context, options UpOptions) (*Result, error) {
 		}
 		if options.ContinueOnError {
 			given = append(given, optup.ContinueOnError())
+		}
+		if len(options.Targets) > 0 {
+			given = append(given, optup.Target(options.Targets))
 		}
 		_, err := e.stack.Up(ctx, given...)
 		return err
@@ -460,12 +466,17 @@ func (e *Engine) Unprotect(ctx context.Context) (map[string]bool, error) {
 	return protected, nil
 }
 
-// command runs the CLI in the engine's workspace.
-func (e *Engine) command(ctx context.Context, args ...string) (string, error) {
-	env := []string{"PULUMI_HOME=" + e.local.PulumiHome()}
+// CLI runs a command of the CLI that needs no program, such as "import" or "state delete", on the stack, and returns what it printed.
+func (e *Engine) CLI(ctx context.Context, args ...string) (string, error) {
+	language, stop, err := serveLanguage(ctx, e.runtime)
+	if err != nil {
+		return "", err
+	}
+	defer stop()
+	env := []string{"PULUMI_HOME=" + e.local.PulumiHome(), "PULUMI_DEBUG_LANGUAGES=" + language}
 	stdout, stderr, _, err := e.local.PulumiCommand().Run(ctx, e.local.WorkDir(), nil, nil, nil, env, args...)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr))
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stdout+stderr))
 	}
 	return stdout, nil
 }

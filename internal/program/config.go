@@ -254,6 +254,7 @@ func (c *Config) validateAWS(errs *check.Errors) {
 
 func (c *Config) validateCluster(errs *check.Errors) {
 	if c.newCluster() {
+		errs.Require(!c.Monitoring.Existing.Any(), "kansoku:monitoring.existing", c.Monitoring.Existing, "must not be set: a new cluster has nothing yet")
 		errs.Require(c.Network != nil, "kansoku:network", c.Network, "must be set: a new cluster needs a VPC, created or existing")
 		errs.Require(c.Nodes != nil, "kansoku:nodes", c.Nodes, "must be set: a new cluster needs nodes")
 		errs.Require(c.Network == nil || c.Network.Existing == nil || len(c.Network.ZoneNames()) >= 2, "kansoku:network.existing.privateSubnets",
@@ -267,6 +268,8 @@ func (c *Config) validateCluster(errs *check.Errors) {
 		errs.Require(c.Network == nil, "kansoku:network", c.Network, "must not be set: a cluster known by its kubeconfig has a network")
 		return
 	}
+	errs.Require(c.Nodes != nil || c.Cluster.Existing == nil || len(c.Cluster.Existing.InstallAddons) == 0,
+		"kansoku:cluster.existing.installAddons", nil, "must not be set without kansoku:nodes: add-ons come with nodes")
 	errs.Require(c.Nodes == nil || c.Network != nil && c.Network.Existing != nil, "kansoku:network.existing", nil,
 		"must name the VPC and subnets of the existing cluster that kansoku:nodes join")
 }

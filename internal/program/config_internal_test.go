@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kansoku/kansoku/components/rules"
+	"github.com/kansoku/kansoku/components/versions"
 )
 
 // settings is a stack's configuration as the engine hands it over: structured values as JSON.
@@ -402,4 +403,76 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("%s=%s: an error without words", key, value)
 		}
 	})
+}
+
+// TestWhatExistsIsConsistent: what is adopted is in a cluster that exists, and nothing else may be said about it.
+func TestWhatExistsIsConsistent(t *testing.T) {
+	t.Parallel()
+	refused := func(s settings, wants ...string) {
+		_, err := s.load()
+		for _, want := range wants {
+			require.ErrorContains(t, err, want)
+		}
+	}
+	refused(shipped(t, "dev").with(settings{"kansoku:monitoring": `{"existing": {"operator": true}}`}),
+		"kansoku:monitoring.existing: must not be set: a new cluster has nothing yet")
+	on := shipped(t, "dev").with(settings{
+		"kansoku:network": "", "kansoku:nodes": "", "kansoku:cluster": `{"existing": {"name": "theirs"}}`,
+	})
+	refused(on.with(settings{"kansoku:cluster": `{"existing": {"name": "theirs", "installAddons": ["vpc-cni", "coredns", "coredns"]}}`}),
+		`kansoku:cluster.existing.installAddons[0]: must be one of coredns, aws-ebs-csi-driver, got "vpc-cni"`,
+		`kansoku:cluster.existing.installAddons[2]: must be named once`,
+		`kansoku:cluster.existing.installAddons: must not be set without kansoku:nodes`)
+	refused(on.with(settings{"kansoku:monitoring": `{
+			"size": "medium", "namespace": "ours", "storageClass": "slow",
+			"operator": {"resources": {"cpu": "1", "memory": "1Gi"}}, "grafana": {"storageSize": "1Gi"},
+			"existing": {"namespace": "default", "hostNamespace": "ours", "storageClass": "Fast", "operator": true, "grafana": {"namespace": "G"}}}`}),
+		`kansoku:monitoring.existing.namespace: must not be one of Kubernetes' own, got "default"`,
+		`kansoku:monitoring.namespace: must not be set beside existing.namespace, got "ours"`,
+		`kansoku:monitoring.existing.hostNamespace: must not be the namespace of the others`,
+		`kansoku:monitoring.existing.storageClass: must name a storage class, got "Fast"`,
+		`kansoku:monitoring.storageClass: must not be set beside existing.storageClass, got "slow"`,
+		`kansoku:monitoring.operator: must not be set beside existing.operator`,
+		`kansoku:monitoring.grafana: must not be set beside existing.grafana`,
+		`kansoku:monitoring.existing.grafana.namespace: must be the name of a namespace, got "G"`)
+	cfg, err := on.with(settings{"kansoku:monitoring": `{"size": "large", "existing": {"namespace": "theirs", "storageClass": "fast",
+		"operator": true, "grafana": {"namespace": "dashboards"}}}`}).load()
+	require.NoError(t, err)
+	assert.Equal(t, "theirs", cfg.Monitoring.Namespace)
+	assert.Equal(t, "theirs-host", cfg.Monitoring.HostNamespace())
+	assert.Equal(t, "fast", cfg.Monitoring.Prometheus.StorageClass)
+	assert.Equal(t, cfg.Monitoring, cfg.Monitoring.WithDefaults(), "twice")
+	for _, request := range cfg.Monitoring.Requests() {
+		assert.NotContains(t, []string{"grafana", "prometheus-operator"}, request.Key)
+	}
+}
+
+// TestAdoptionExamples: what the pages on adoption, migration and operation show is accepted as a part of a stack on an existing cluster.
+func TestAdoptionExamples(t *testing.T) {
+	t.Parallel()
+	for page, count := range map[string]int{
+		"adoption.md": 11, "from-kube-prometheus-stack.md": 2, "from-loki-on-dynamodb.md": 2, "operations.md": 2,
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		require.NoError(t, err)
+		if strings.Contains(string(text), "thanos:\n      version:") {
+			require.Contains(t, string(text), "version: "+versions.Thanos.Version, "the sidecar of the old pair")
+		}
+		blocks := regexp.MustCompile("(?s) *```yaml\n(.+?)```").FindAllSubmatch(text, -1)
+		require.Len(t, blocks, count, page)
+		for _, block := range blocks {
+			var example map[string]any
+			require.NoError(t, yaml.UnmarshalStrict(block[1], &example), "%s: %s", page, block[1])
+			all := shipped(t, "dev").with(settings{
+				"kansoku:network": "", "kansoku:nodes": "", "kansoku:cluster": `{"existing": {"name": "theirs"}}`,
+			})
+			for key, value := range example {
+				raw, failed := json.Marshal(value)
+				require.NoError(t, failed)
+				all[key] = string(raw)
+			}
+			_, err = all.load()
+			require.NoError(t, err, "%s: %s", page, block[1])
+		}
+	}
 }

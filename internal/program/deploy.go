@@ -173,6 +173,8 @@ func (d *deployment) grant(ctx *pulumi.Context) error {
 		statements := append(infra.BucketStatements(d.blocks, workload.Blocks), infra.BucketStatements(d.chunks, workload.Chunks)...)
 		if workload.Index {
 			statements = append(statements, infra.IndexStatements(d.index)...)
+			statements = append(statements,
+				infra.PeriodicIndexStatements(workload.OldIndexes, d.account.partition, d.cfg.AWS.Region, d.account.id)...)
 		}
 		if workload.Scales {
 			statements = append(statements, infra.AutoscalerStatements(d.cfg.clusterName(), d.account.partition, d.cfg.AWS.Region, d.account.id)...)
@@ -214,15 +216,22 @@ func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
 	if cfg.Protect {
 		reclaim = "Retain"
 	}
-	addons, err := infra.NewAddons(ctx, "addons", &infra.AddonsArgs{
+	// The resources one by one: a component in DependsOn stands for those of its children that happen to be registered by then.
+	ready := []pulumi.Resource{groups.OnDemand}
+	addons := &infra.AddonsArgs{
 		Cluster: d.cluster, Versions: cfg.Cluster.AddonVersions, Partition: d.account.partition, ReclaimPolicy: reclaim,
 		Nodes: []pulumi.Resource{groups.OnDemand},
-	}, pulumi.Providers(d.account.provider, d.cluster.Provider))
-	if err != nil {
-		return nil, err
 	}
-	// The resources one by one: a component in DependsOn stands for those of its children that happen to be registered by then.
-	ready := []pulumi.Resource{groups.OnDemand, addons.CoreDNS, addons.EBS, addons.StorageClass}
+	if existing := cfg.Cluster.Existing; existing != nil {
+		addons.Only, addons.Foreign = existing.InstallAddons, true
+	}
+	if !addons.Foreign || len(addons.Only) > 0 {
+		made, err := infra.NewAddons(ctx, "addons", addons, pulumi.Providers(d.account.provider, d.cluster.Provider))
+		if err != nil {
+			return nil, err
+		}
+		ready = append(ready, made.Ready...)
+	}
 	for _, group := range groups.Spot {
 		ready = append(ready, group)
 	}
@@ -231,9 +240,13 @@ func (d *deployment) nodes(ctx *pulumi.Context) ([]pulumi.Resource, error) {
 
 // monitor deploys the stack itself. The CRDs need the API server only; pods wait for their nodes and volumes.
 func (d *deployment) monitor(ctx *pulumi.Context) error {
-	crds, err := operator.NewCRDs(ctx, "crds", pulumi.Provider(d.cluster.CRDProvider))
-	if err != nil {
-		return err
+	var definitions []pulumi.Resource
+	if !d.cfg.Monitoring.Existing.Operator {
+		crds, err := operator.NewCRDs(ctx, "crds", pulumi.Provider(d.cluster.CRDProvider))
+		if err != nil {
+			return err
+		}
+		definitions = crds.Definitions
 	}
 	ready, err := d.nodes(ctx)
 	if err != nil {
@@ -265,7 +278,7 @@ func (d *deployment) monitor(ctx *pulumi.Context) error {
 		}
 	}
 	d.monitoring, err = monitoring.New(ctx, "monitoring", args,
-		pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, crds.Definitions...)))
+		pulumi.Provider(d.cluster.Provider), pulumi.DependsOn(append(ready, definitions...)))
 	return err
 }
 

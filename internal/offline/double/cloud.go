@@ -141,15 +141,16 @@ func (c *Cloud) Put(typ, id string, state resource.PropertyMap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pkg, _, _ := strings.Cut(typ, ":")
-	key := objectKey{pkg: pkg, typ: typ, id: id}
+	key, inputs := objectKey{pkg: pkg, typ: typ, id: id}, state
 	switch pkg {
 	case Kubernetes:
 		key.typ = kindOf(typ, state).key()
 	case AWS:
-		state = awsExternal(c, &call{typ: typ, name: id, region: defaultRegion}, id).merge(state)
+		invented := awsExternal(c, &call{typ: typ, name: id, region: defaultRegion}, id)
+		inputs, state = overlay(invented.Inputs, state), invented.merge(state)
 	}
 	c.order++
-	c.objects[key] = &Object{Package: pkg, Type: typ, ID: id, Inputs: state, State: state, Order: c.order}
+	c.objects[key] = &Object{Package: pkg, Type: typ, ID: id, Inputs: inputs, State: state, Order: c.order}
 	delete(c.gone, key)
 }
 
