@@ -460,7 +460,7 @@ func (e *Engine) Unprotect(ctx context.Context) (map[string]bool, error) {
 	if len(protected) == 0 {
 		return protected, nil
 	}
-	if _, err := e.command(ctx, "state", "unprotect", "--all", "--yes", "--stack", e.options.Stack); err != nil {
+	if _, err := e.CLI(ctx, "state", "unprotect", "--all", "--yes"); err != nil {
 		return nil, fmt.Errorf("unprotecting the state: %w", err)
 	}
 	return protected, nil
@@ -474,6 +474,7 @@ func (e *Engine) CLI(ctx context.Context, args ...string) (string, error) {
 	}
 	defer stop()
 	env := []string{"PULUMI_HOME=" + e.local.PulumiHome(), "PULUMI_DEBUG_LANGUAGES=" + language}
+	args = append(slices.Clone(args), "--stack", e.options.Stack)
 	stdout, stderr, _, err := e.local.PulumiCommand().Run(ctx, e.local.WorkDir(), nil, nil, nil, env, args...)
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stdout+stderr))
@@ -482,7 +483,7 @@ func (e *Engine) CLI(ctx context.Context, args ...string) (string, error) {
 }
 
 func (e *Engine) export(ctx context.Context, more ...string) (*apitype.DeploymentV3, error) {
-	stdout, err := e.command(ctx, append([]string{"stack", "export", "--stack", e.options.Stack}, more...)...)
+	stdout, err := e.CLI(ctx, append([]string{"stack", "export"}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("exporting the state: %w", err)
 	}
