@@ -270,9 +270,11 @@ func (b ExistingBucket) validate(e *check.Errors) {
 type Bucket struct {
 	pulumi.ResourceState
 
-	Name pulumi.StringOutput
+	// Name of the bucket.
+	Name pulumi.StringOutput `pulumi:"name"`
 	// ARN is empty behind an endpoint.
-	ARN      pulumi.StringOutput
+	ARN pulumi.StringOutput `pulumi:"arn"`
+	// Location is how workloads reach it.
 	Location objectstore.Location
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string

@@ -34,24 +34,25 @@ var (
 
 // Issuer is a cluster's OIDC provider as IAM knows it.
 type Issuer struct {
-	ARN pulumi.StringOutput
-	// URL of the issuer without https://.
-	URL pulumi.StringOutput
+	// ARN of the provider. Required.
+	ARN pulumi.StringOutput `pulumi:"arn"`
+	// URL of the issuer without https://. Required.
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // Statement allows actions on resources.
 type Statement struct {
 	// Sid names the statement: letters and digits, unique within a role. Required.
-	Sid string
+	Sid string `pulumi:"sid"`
 	// Actions in full ("s3:GetObject"). Required; wildcards are refused.
-	Actions []string
+	Actions []string `pulumi:"actions"`
 	// Resources are ARNs, or "*" with a Reason. Required.
-	Resources []pulumi.StringInput
+	Resources []pulumi.StringInput `pulumi:"resources"`
 	// Conditions are operator → key → values, any of which will do ("StringEquals": {"aws:RequestedRegion": {"eu-west-1"}}).
 	// Default: none.
-	Conditions map[string]map[string][]string
+	Conditions map[string]map[string][]string `pulumi:"conditions,optional"`
 	// Reason why the statement is for every resource. Required with the resource "*"; it is for readers, not for AWS.
-	Reason string
+	Reason string `pulumi:"reason,optional"`
 }
 
 // everyResource is for actions that know no resources.
@@ -139,16 +140,16 @@ func keyStatement(sid, arn string, actions []string) []Statement {
 // WorkloadRoleArgs says who may do what.
 type WorkloadRoleArgs struct {
 	// Issuer of the cluster's tokens. Required.
-	Issuer Issuer
+	Issuer Issuer `pulumi:"issuer"`
 	// ServiceAccount is the one account that may take the role. Required.
-	ServiceAccount kube.ServiceAccount
+	ServiceAccount kube.ServiceAccount `pulumi:"serviceAccount"`
 	// Statements of the role's own policy. Required unless there are managed policies.
-	Statements []Statement
+	Statements []Statement `pulumi:"statements,optional"`
 	// ManagedPolicies are AWS' own, by their names below arn:PARTITION:iam::aws:policy/ ("service-role/AmazonEBSCSIDriverPolicy").
 	// Default: none.
-	ManagedPolicies []string
+	ManagedPolicies []string `pulumi:"managedPolicies,optional"`
 	// Partition of AWS. Default: aws.
-	Partition string
+	Partition string `pulumi:"partition,optional"`
 }
 
 // WithDefaults fills in what is left out.
@@ -209,7 +210,8 @@ func validateConditions(e *check.Errors, path string, conditions map[string]map[
 type WorkloadRole struct {
 	pulumi.ResourceState
 
-	ARN pulumi.StringOutput
+	// ARN of the role, for the service account's annotation.
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// Policies are what gives the role its permissions: whatever acts on AWS in its first second, or until its last, depends on them.
 	Policies []pulumi.Resource
 }

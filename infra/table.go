@@ -63,9 +63,10 @@ type TableArgs struct {
 	TableSettings
 	// DefaultName is the name of a new table whose settings have none.
 	DefaultName string `pulumi:"defaultName,optional"`
-	// Region and AccountID of the provider. With both the table's ARN, and the policies that name it, show in a preview. Default: the
-	// ARN is known when the table is.
-	Region    string `pulumi:"region,optional"`
+	// Region of the provider. With AccountID, the table's ARN, and the policies that name it, show in a preview. Default: the ARN is known
+	// when the table is.
+	Region string `pulumi:"region,optional"`
+	// AccountID of the provider, beside Region. Default: none.
 	AccountID string `pulumi:"accountId,optional"`
 	// Partition of AWS, for the ARN. Default: aws.
 	Partition string `pulumi:"partition,optional"`
@@ -137,8 +138,10 @@ func (s TableSettings) validate(e *check.Errors) {
 type Table struct {
 	pulumi.ResourceState
 
-	Name pulumi.StringOutput
-	ARN  pulumi.StringOutput
+	// Name of the table: the prefix of the index.
+	Name pulumi.StringOutput `pulumi:"name"`
+	// ARN of the table; empty behind an endpoint.
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string
 	// Endpoint of a store that is not on AWS, and whether it speaks plain HTTP; "" on AWS.

@@ -166,7 +166,7 @@ type Args struct {
 	// PriorityClass of the pods. Default: none.
 	PriorityClass string `pulumi:"priorityClass,optional"`
 	// Secrets of the receivers, by name: see SlackURL and the others. Default: none, and nobody is told.
-	Secrets map[string]pulumi.StringInput `pulumi:"secrets,optional"`
+	Secrets map[string]pulumi.StringInput `pulumi:"secrets,optional" provider:"secret"`
 	// Inhibitions say which alerts keep others quiet. Default: none.
 	Inhibitions []Inhibition `pulumi:"inhibitions,optional"`
 }

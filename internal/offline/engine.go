@@ -41,6 +41,8 @@ type Options struct {
 	Config map[string]any
 	// Tools is the directory with the CLI and the pulumi-eks provider. Default: "bin" in Project.
 	Tools string
+	// Providers are further ones on loopback, by package and port ("kansoku:40123"). Default: none.
+	Providers []string
 	// Output receives the engine's own progress, with colours if Colour. Default: nothing.
 	Output io.Writer
 	Colour bool
@@ -129,7 +131,7 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 	if err = found.install(e.path("shims")); err != nil {
 		return nil, err
 	}
-	environment := e.environment(providers + "," + e.eks.attachment())
+	environment := e.environment(strings.Join(append([]string{providers, e.eks.attachment()}, options.Providers...), ","))
 	e.eks.serve(found.provider(environment, e.proxy.address()))
 	return e, e.open(ctx, found, project, environment)
 }
