@@ -39,7 +39,9 @@ const (
 )
 
 // attached makes a provider for every run of the engine, as the engine does with a plugin: a failed run cancels its provider for good.
-type attached struct{ pulumirpc.ResourceProviderServer }
+type attached struct {
+	pulumirpc.ResourceProviderServer
+}
 
 func (a *attached) Attach(ctx context.Context, request *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
 	served, err := provider.NewServer(nil)
