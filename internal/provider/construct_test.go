@@ -3,7 +3,6 @@ package provider_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	apiextensionsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -26,7 +28,6 @@ import (
 	"github.com/kansoku/kansoku/components/loki"
 	"github.com/kansoku/kansoku/components/monitoring"
 	"github.com/kansoku/kansoku/components/objectstore"
-	"github.com/kansoku/kansoku/components/operator"
 	"github.com/kansoku/kansoku/components/thanos"
 	"github.com/kansoku/kansoku/internal/offline"
 	"github.com/kansoku/kansoku/internal/provider"
@@ -66,15 +67,13 @@ func serve(t *testing.T) string {
 	return fmt.Sprintf("%s:%d", provider.Name, listener.Addr().(*net.TCPAddr).Port)
 }
 
-// program runs with what both ways of calling share: a cluster with the operator's definitions, and a bucket whose name no preview knows.
-func program(deploy func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error) func([]string) pulumi.RunFunc {
+type deployment func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error
+
+// program runs with what both ways of calling share: a cluster, and a bucket whose name no preview knows.
+func program(deploy deployment) func([]string) pulumi.RunFunc {
 	return func([]string) pulumi.RunFunc {
 		return func(ctx *pulumi.Context) error {
 			cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{ClusterIdentifier: pulumi.String("tools")})
-			if err != nil {
-				return err
-			}
-			definitions, err := operator.NewCRDs(ctx, "definitions", pulumi.Provider(cluster))
 			if err != nil {
 				return err
 			}
@@ -82,8 +81,43 @@ func program(deploy func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts .
 			if err != nil {
 				return err
 			}
-			return deploy(ctx, bucket.ID().ToStringOutput(), pulumi.Providers(cluster), pulumi.DependsOn(definitions.Definitions))
+			return deploy(ctx, bucket.ID().ToStringOutput(), pulumi.Providers(cluster))
 		}
+	}
+}
+
+// furnished adds what must be in the cluster before: namespaces, and the operator's definitions as far as the double reads them.
+func furnished(deploy deployment) deployment {
+	return func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error {
+		var first []pulumi.Resource
+		for _, name := range []string{"history", "lines"} {
+			namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(name)}}, opts...)
+			if err != nil {
+				return err
+			}
+			first = append(first, namespace)
+		}
+		const group = "monitoring.coreos.com"
+		for plural, kind := range map[string]string{
+			"alertmanagers": "Alertmanager", "podmonitors": "PodMonitor", "prometheuses": "Prometheus", "prometheusrules": "PrometheusRule",
+			"servicemonitors": "ServiceMonitor",
+		} {
+			definition, err := apiextensionsv1.NewCustomResourceDefinition(ctx, plural, &apiextensionsv1.CustomResourceDefinitionArgs{
+				Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(plural + "." + group)},
+				Spec: &apiextensionsv1.CustomResourceDefinitionSpecArgs{
+					Group: pulumi.String(group), Scope: pulumi.String("Namespaced"),
+					Names: &apiextensionsv1.CustomResourceDefinitionNamesArgs{Kind: pulumi.String(kind), Plural: pulumi.String(plural)},
+					Versions: apiextensionsv1.CustomResourceDefinitionVersionArray{&apiextensionsv1.CustomResourceDefinitionVersionArgs{
+						Name: pulumi.String("v1"), Served: pulumi.Bool(true), Storage: pulumi.Bool(true),
+					}},
+				},
+			}, opts...)
+			if err != nil {
+				return err
+			}
+			first = append(first, definition)
+		}
+		return deploy(ctx, bucket, append(slices.Clone(opts), pulumi.DependsOn(first))...)
 	}
 }
 
@@ -182,7 +216,7 @@ func newEngine(t *testing.T) *offline.Engine {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte("name: other\nruntime: go\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte("config:\n  aws:region: "+region+"\n"), 0o600))
 	engine, err := offline.New(t.Context(), offline.Options{
-		Project: dir, Stack: "dev", Tools: tools, Program: program(remote), Providers: []string{serve(t)},
+		Project: dir, Stack: "dev", Tools: tools, Program: program(furnished(remote)), Providers: []string{serve(t)},
 	})
 	require.NoError(t, err)
 	t.Cleanup(engine.Close)
@@ -197,7 +231,7 @@ func TestConstruct(t *testing.T) {
 	preview, err := engine.Preview(t.Context())
 	require.NoError(t, err, "a preview, in which the bucket is unknown")
 
-	engine.SetProgram(program(direct))
+	engine.SetProgram(program(furnished(direct)))
 	_, err = engine.Up(t.Context(), offline.UpOptions{})
 	require.NoError(t, err)
 	inGo := state(t, engine)
@@ -207,7 +241,7 @@ func TestConstruct(t *testing.T) {
 	}
 	assert.ElementsMatch(t, urns(inGo), previewed)
 
-	engine.SetProgram(program(remote))
+	engine.SetProgram(program(furnished(remote)))
 	again, err := engine.Up(t.Context(), offline.UpOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, again.Changed(), "to the engine the two are the same")
@@ -226,10 +260,10 @@ func TestConstruct(t *testing.T) {
 	assert.True(t, read["password"].Secret)
 	assert.NotEmpty(t, read["password"].Value)
 
-	engine.SetProgram(program(func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error {
+	engine.SetProgram(program(furnished(func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error {
 		renamed := append(slices.Clone(opts), pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String("history")}}))
 		return remotely(ctx, "past", bucket, opts, renamed)
-	}))
+	})))
 	moved, err := engine.Preview(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, moved.Changed(), "an alias by name renames the component and all below it")
@@ -240,7 +274,7 @@ func TestConstructRefuses(t *testing.T) {
 	t.Parallel()
 	engine := newEngine(t)
 	for _, one := range []struct {
-		deploy func(ctx *pulumi.Context, bucket pulumi.StringOutput, opts ...pulumi.ResourceOption) error
+		deploy deployment
 		want   []string
 	}{
 		{wrong, []string{
@@ -253,7 +287,7 @@ func TestConstructRefuses(t *testing.T) {
 		engine.SetProgram(program(one.deploy))
 		_, err := engine.Preview(t.Context())
 		var failed *offline.RunError
-		require.True(t, errors.As(err, &failed), "%v", err)
+		require.ErrorAs(t, err, &failed)
 		said := strings.Join(failed.Messages, "\n")
 		for _, want := range one.want {
 			assert.Contains(t, said, want)
@@ -282,15 +316,33 @@ func state(t *testing.T, engine *offline.Engine) map[string]string {
 	return found
 }
 
-// compared is all of a resource but times, and how the secrets in it are encrypted.
+// compared is all of a resource but when and in which line of code it was made, and how the secrets in it are encrypted. What takes an output
+// of a component in another process depends on that component too, beside what the output was made from; and such a component itself on
+// what its inputs are made from.
 func compared(r apitype.ResourceV3) apitype.ResourceV3 {
-	r.Created, r.Modified = nil, nil
+	r.Created, r.Modified, r.SourcePosition, r.StackTrace = nil, nil, "", nil
 	r.Inputs, r.Outputs = hidden(r.Inputs).(map[string]any), hidden(r.Outputs).(map[string]any)
-	slices.Sort(r.Dependencies)
-	for _, list := range r.PropertyDependencies {
-		slices.Sort(list)
+	if r.Dependencies = others(r.Dependencies); !r.Custom {
+		r.Dependencies = nil
+	}
+	for property, list := range r.PropertyDependencies {
+		if r.PropertyDependencies[property] = others(list); len(r.PropertyDependencies[property]) == 0 {
+			delete(r.PropertyDependencies, property)
+		}
 	}
 	return r
+}
+
+// others are the dependencies but Monitoring, sorted.
+func others(dependencies []resource.URN) []resource.URN {
+	var rest []resource.URN
+	for _, one := range dependencies {
+		if one.Type() != "kansoku:monitoring:Monitoring" {
+			rest = append(rest, one)
+		}
+	}
+	slices.Sort(rest)
+	return rest
 }
 
 func hidden(value any) any {

@@ -173,8 +173,7 @@ func (b *builder) constructor(made reflect.Type) string {
 // properties of a struct and those that it embeds.
 func (b *builder) properties(t reflect.Type, input bool) (properties map[string]schema.PropertySpec, required []string) {
 	properties = map[string]schema.PropertySpec{}
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		switch {
 		case field.Type == reflect.TypeFor[pulumi.ResourceState]():
 		case field.Anonymous:
@@ -236,8 +235,8 @@ func (b *builder) named(t reflect.Type) string {
 		return token
 	}
 	b.spec.Types[token] = schema.ComplexTypeSpec{} // ends a recursion
-	for i := range t.NumField() {
-		require.False(b.t, t.Field(i).Anonymous, "%s embeds: only Args may, the SDK reads no embedded struct in a nested one", t)
+	for field := range t.Fields() {
+		require.False(b.t, field.Anonymous, "%s embeds: only Args may, the SDK reads no embedded struct in a nested one", t)
 	}
 	properties, required := b.properties(t, true)
 	b.spec.Types[token] = schema.ComplexTypeSpec{ObjectTypeSpec: schema.ObjectTypeSpec{
