@@ -271,9 +271,9 @@ type Bucket struct {
 	pulumi.ResourceState
 
 	// Name of the bucket.
-	Name pulumi.StringOutput
+	Name pulumi.StringOutput `pulumi:"name"`
 	// ARN is empty behind an endpoint.
-	ARN pulumi.StringOutput
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// Location is what the components take.
 	Location objectstore.Location
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.

@@ -35,24 +35,24 @@ var (
 // Issuer is a cluster's OIDC provider as IAM knows it.
 type Issuer struct {
 	// ARN of the provider.
-	ARN pulumi.StringOutput
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// URL of the issuer without https://.
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // Statement allows actions on resources.
 type Statement struct {
 	// Sid names the statement: letters and digits, unique within a role. Required.
-	Sid string
+	Sid string `pulumi:"sid"`
 	// Actions in full ("s3:GetObject"). Required; wildcards are refused.
-	Actions []string
+	Actions []string `pulumi:"actions"`
 	// Resources are ARNs, or "*" with a Reason. Required.
-	Resources []pulumi.StringInput
+	Resources []pulumi.StringInput `pulumi:"resources"`
 	// Conditions are operator → key → values, any of which will do ("StringEquals": {"aws:RequestedRegion": {"eu-west-1"}}).
 	// Default: none.
-	Conditions map[string]map[string][]string
+	Conditions map[string]map[string][]string `pulumi:"conditions,optional"`
 	// Reason why the statement is for every resource. Required with the resource "*"; it is for readers, not for AWS.
-	Reason string
+	Reason string `pulumi:"reason,optional"`
 }
 
 // everyResource is for actions that know no resources.
@@ -152,16 +152,16 @@ func keyStatement(sid, arn string, actions []string) []Statement {
 // WorkloadRoleArgs says who may do what.
 type WorkloadRoleArgs struct {
 	// Issuer of the cluster's tokens. Required.
-	Issuer Issuer
+	Issuer Issuer `pulumi:"issuer"`
 	// ServiceAccount is the one account that may take the role. Required.
-	ServiceAccount kube.ServiceAccount
+	ServiceAccount kube.ServiceAccount `pulumi:"serviceAccount"`
 	// Statements of the role's own policy. Required unless there are managed policies.
-	Statements []Statement
+	Statements []Statement `pulumi:"statements,optional"`
 	// ManagedPolicies are AWS' own, by their names below arn:PARTITION:iam::aws:policy/ ("service-role/AmazonEBSCSIDriverPolicy").
 	// Default: none.
-	ManagedPolicies []string
+	ManagedPolicies []string `pulumi:"managedPolicies,optional"`
 	// Partition of AWS. Default: aws.
-	Partition string
+	Partition string `pulumi:"partition,optional"`
 }
 
 // WithDefaults fills in what is left out.
@@ -223,7 +223,7 @@ type WorkloadRole struct {
 	pulumi.ResourceState
 
 	// ARN of the role.
-	ARN pulumi.StringOutput
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// Policies are what gives the role its permissions: whatever acts on AWS in its first second, or until its last, depends on them.
 	Policies []pulumi.Resource
 }

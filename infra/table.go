@@ -142,9 +142,9 @@ type Table struct {
 	pulumi.ResourceState
 
 	// Name of the table.
-	Name pulumi.StringOutput
+	Name pulumi.StringOutput `pulumi:"name"`
 	// ARN of the table; of one behind an endpoint, empty.
-	ARN pulumi.StringOutput
+	ARN pulumi.StringOutput `pulumi:"arn"`
 	// KMSKeyARN is the customer key that readers and writers need; empty without one.
 	KMSKeyARN string
 	// Endpoint of a store that is not on AWS; "" on AWS.

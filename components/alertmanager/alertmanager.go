@@ -58,9 +58,9 @@ type Alertmanager struct {
 	pulumi.ResourceState
 
 	// URL of any one replica: "http://alertmanager-main.monitoring.svc:9093".
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 	// DiscoveryURL names every replica by SRV record, for Loki's ruler: "http://_web._tcp.alertmanager-operated.monitoring.svc".
-	DiscoveryURL pulumi.StringOutput
+	DiscoveryURL pulumi.StringOutput `pulumi:"discoveryUrl"`
 	// Endpoint is what Prometheus takes.
 	Endpoint prometheus.AlertmanagerEndpoint
 }

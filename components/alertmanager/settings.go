@@ -169,7 +169,7 @@ type Args struct {
 	// Images says where the image is pulled from. Default: upstream's registry.
 	Images versions.Images `pulumi:"images,optional"`
 	// Secrets of the receivers, by name: see SlackURL and the others. Default: none, and nobody is told.
-	Secrets map[string]pulumi.StringInput `pulumi:"secrets,optional"`
+	Secrets map[string]pulumi.StringInput `pulumi:"secrets,optional" provider:"secret"`
 	// Inhibitions say which alerts keep others quiet. Default: none.
 	Inhibitions []Inhibition `pulumi:"inhibitions,optional"`
 }

@@ -34,13 +34,13 @@ type Args struct {
 	Dashboards []Dashboard `pulumi:"dashboards,optional"`
 	// AdminPassword of the administrator. A database that is kept has its first one for good. Default: a random one; none, and not allowed,
 	// where nobody logs in by password.
-	AdminPassword pulumi.StringInput `pulumi:"adminPassword,optional"`
+	AdminPassword pulumi.StringInput `pulumi:"adminPassword,optional" provider:"secret"`
 	// GenericOAuthSecret is the client secret for auth.genericOAuth. Required with it, unless usePkce is set.
-	GenericOAuthSecret pulumi.StringInput `pulumi:"genericOAuthSecret,optional"`
+	GenericOAuthSecret pulumi.StringInput `pulumi:"genericOAuthSecret,optional" provider:"secret"`
 	// GitHubSecret is the client secret for auth.github. Required with it.
-	GitHubSecret pulumi.StringInput `pulumi:"githubSecret,optional"`
+	GitHubSecret pulumi.StringInput `pulumi:"githubSecret,optional" provider:"secret"`
 	// GoogleSecret is the client secret for auth.google. Required with it.
-	GoogleSecret pulumi.StringInput `pulumi:"googleSecret,optional"`
+	GoogleSecret pulumi.StringInput `pulumi:"googleSecret,optional" provider:"secret"`
 }
 
 // Dashboard is one that the program brings.

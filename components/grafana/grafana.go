@@ -69,9 +69,9 @@ type Grafana struct {
 	pulumi.ResourceState
 
 	// URL inside the cluster: "http://grafana.monitoring.svc:80".
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 	// AdminPassword of the administrator, a secret; empty where nobody logs in by password.
-	AdminPassword pulumi.StringOutput
+	AdminPassword pulumi.StringOutput `pulumi:"adminPassword" provider:"secret"`
 }
 
 // New deploys Grafana: one pod, as its database is a file. The operator's definitions must exist before: pass pulumi.DependsOn. What changes

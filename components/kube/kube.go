@@ -66,9 +66,9 @@ func IsDNSLabel(s string) bool { return dnsLabel.MatchString(s) }
 // ServiceAccount names who a workload is. The pods run as it and the IAM role trusts it: both take this one value.
 type ServiceAccount struct {
 	// Namespace of the account. Required.
-	Namespace string
+	Namespace string `pulumi:"namespace"`
 	// Name of the account. Required.
-	Name string
+	Name string `pulumi:"name"`
 }
 
 // Subject is the "sub" claim of the account's tokens.

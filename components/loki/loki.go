@@ -50,9 +50,9 @@ type Loki struct {
 	pulumi.ResourceState
 
 	// URL of the API, for queries: "http://loki.monitoring.svc:3100".
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 	// PushURL is where collectors send logs: URL and "/loki/api/v1/push".
-	PushURL pulumi.StringOutput
+	PushURL pulumi.StringOutput `pulumi:"pushUrl"`
 }
 
 // New deploys Loki. The operator's definitions must exist before (there is a ServiceMonitor): pass pulumi.DependsOn on them.

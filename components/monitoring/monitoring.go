@@ -48,21 +48,21 @@ type Monitoring struct {
 
 	// Namespace of everything that reads nothing of its host. It waits for that namespace and for nothing else, so that what is put there,
 	// a Secret that pods wait for, can take its name from here.
-	Namespace pulumi.StringOutput
+	Namespace pulumi.StringOutput `pulumi:"namespace"`
 	// PrometheusURL is Prometheus inside the cluster, on any one replica.
-	PrometheusURL pulumi.StringOutput
+	PrometheusURL pulumi.StringOutput `pulumi:"prometheusUrl"`
 	// StoreEndpoint finds the Thanos sidecars, for another Thanos query.
-	StoreEndpoint pulumi.StringOutput
+	StoreEndpoint pulumi.StringOutput `pulumi:"storeEndpoint"`
 	// QueryURL is the Prometheus API over all replicas and all time, with a cache.
-	QueryURL pulumi.StringOutput
+	QueryURL pulumi.StringOutput `pulumi:"queryUrl"`
 	// AlertmanagerURL is Alertmanager inside the cluster.
-	AlertmanagerURL pulumi.StringOutput
+	AlertmanagerURL pulumi.StringOutput `pulumi:"alertmanagerUrl"`
 	// GrafanaURL is Grafana inside the cluster.
-	GrafanaURL pulumi.StringOutput
+	GrafanaURL pulumi.StringOutput `pulumi:"grafanaUrl"`
 	// GrafanaPassword of the user "admin"; empty where nobody logs in by password. A secret.
-	GrafanaPassword pulumi.StringOutput
+	GrafanaPassword pulumi.StringOutput `pulumi:"grafanaPassword" provider:"secret"`
 	// LokiURL is Loki inside the cluster; empty without logs.
-	LokiURL pulumi.StringOutput
+	LokiURL pulumi.StringOutput `pulumi:"lokiUrl"`
 }
 
 // New deploys the stack in order: namespaces and definitions, operator, then what the operator acts on; the rest waits for neither.

@@ -263,9 +263,9 @@ type Args struct {
 	// VPCCIDRs are the IPv4 networks of nodes, pods, Services and API server, for the network policies. Default: all private ones.
 	VPCCIDRs []string `pulumi:"vpcCidrs,optional"`
 	// AlertSecrets are what Alertmanager's receivers need, by name: see alertmanager.SlackURL and the others. Default: none.
-	AlertSecrets map[string]pulumi.StringInput `pulumi:"alertSecrets,optional"`
+	AlertSecrets map[string]pulumi.StringInput `pulumi:"alertSecrets,optional" provider:"secret"`
 	// GrafanaOAuthSecret is the client secret of the login that Grafana's settings name (generic OAuth, GitHub or Google). Default: none.
-	GrafanaOAuthSecret pulumi.StringInput `pulumi:"grafanaOAuthSecret,optional"`
+	GrafanaOAuthSecret pulumi.StringInput `pulumi:"grafanaOAuthSecret,optional" provider:"secret"`
 	// Dashboards of Grafana, beside the own ones and those of grafana.com. Default: none.
 	Dashboards []grafana.Dashboard `pulumi:"dashboards,optional"`
 	// RegistryCredentials are what Images.Registry asks for, as the JSON of a Docker configuration ({"auths": …}): a Secret is made of them

@@ -44,11 +44,11 @@ type Prometheus struct {
 	pulumi.ResourceState
 
 	// URL of the web interface and query API inside the cluster, on any one replica: "http://prometheus-k8s.monitoring.svc:9090".
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 	// StoreEndpoint finds all sidecars by DNS, as Thanos query takes it in --endpoint.
-	StoreEndpoint pulumi.StringOutput
+	StoreEndpoint pulumi.StringOutput `pulumi:"storeEndpoint"`
 	// ServiceAccountName is who the pods are.
-	ServiceAccountName string
+	ServiceAccountName string `pulumi:"serviceAccountName"`
 }
 
 // New deploys a Prometheus. The operator and its definitions must exist before, and the operator must outlive it: pass

@@ -63,7 +63,7 @@ type BucketWeb struct {
 	pulumi.ResourceState
 
 	// URL of the web interface.
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // NewBucketWeb deploys bucket web. The Prometheus Operator's definitions must exist before: pass pulumi.DependsOn.

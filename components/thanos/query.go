@@ -105,7 +105,7 @@ type Query struct {
 	pulumi.ResourceState
 
 	// URL of the Prometheus API and the web interface.
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // NewQuery deploys query. The Prometheus Operator's definitions must exist before: pass pulumi.DependsOn.

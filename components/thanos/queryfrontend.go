@@ -104,7 +104,7 @@ type QueryFrontend struct {
 	pulumi.ResourceState
 
 	// URL of the Prometheus API.
-	URL pulumi.StringOutput
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // NewQueryFrontend deploys the query frontend, which is ready when query is. The Prometheus Operator's definitions must exist before:

@@ -99,7 +99,7 @@ type Store struct {
 	pulumi.ResourceState
 
 	// Endpoint finds all replicas by DNS, as query takes it.
-	Endpoint pulumi.StringOutput
+	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 }
 
 // NewStore deploys the store. The Prometheus Operator's definitions must exist before: pass pulumi.DependsOn.

@@ -112,11 +112,11 @@ type Thanos struct {
 	pulumi.ResourceState
 
 	// QueryURL is the Prometheus API over all replicas and all time, and a web interface: "http://thanos-query.monitoring.svc:10902".
-	QueryURL pulumi.StringOutput
+	QueryURL pulumi.StringOutput `pulumi:"queryUrl"`
 	// QueryFrontendURL is the same with a cache: what Grafana takes.
-	QueryFrontendURL pulumi.StringOutput
+	QueryFrontendURL pulumi.StringOutput `pulumi:"queryFrontendUrl"`
 	// StoreEndpoint finds the stores by DNS, for another query.
-	StoreEndpoint pulumi.StringOutput
+	StoreEndpoint pulumi.StringOutput `pulumi:"storeEndpoint"`
 }
 
 // New deploys store, query, query frontend, compact and bucket web. The Prometheus Operator's definitions must exist before: pass

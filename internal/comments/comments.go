@@ -14,7 +14,7 @@ import (
 const module = "github.com/kansoku/kansoku/"
 
 // Fields reads the comments of all struct fields in the given folders of the module at root, tests left out: by
-// "<package path>.<Type>.<Field>", each as one line of text.
+// "<package path>.<Type>.<Field>", each as one line of text; and those of types and functions by "<package path>.<Name>".
 func Fields(root string, folders ...string) (map[string]string, error) {
 	docs := map[string]string{}
 	for _, folder := range folders {
@@ -37,22 +37,43 @@ func Fields(root string, folders ...string) (map[string]string, error) {
 	return docs, nil
 }
 
-// read adds the comments of a file's structs.
+// read adds the comments of a file's structs, types and functions.
 func read(docs map[string]string, pkg string, file *ast.File) {
-	ast.Inspect(file, func(node ast.Node) bool {
-		named, ok := node.(*ast.TypeSpec)
-		if !ok {
-			return true
-		}
-		structure, ok := named.Type.(*ast.StructType)
-		if !ok {
-			return false
-		}
-		for _, field := range structure.Fields.List {
-			for _, name := range field.Names {
-				docs[pkg+"."+named.Name.Name+"."+name.Name] = strings.Join(strings.Fields(field.Doc.Text()+" "+field.Comment.Text()), " ")
+	for _, declaration := range file.Decls {
+		switch declared := declaration.(type) {
+		case *ast.FuncDecl:
+			if declared.Recv == nil {
+				docs[pkg+"."+declared.Name.Name] = line(declared.Doc)
+			}
+		case *ast.GenDecl:
+			for _, spec := range declared.Specs {
+				if named, ok := spec.(*ast.TypeSpec); ok {
+					docs[pkg+"."+named.Name.Name] = line(declared.Doc, named.Doc)
+					fields(docs, pkg+"."+named.Name.Name, named)
+				}
 			}
 		}
-		return false
-	})
+	}
+}
+
+// fields adds the comments of a struct's fields.
+func fields(docs map[string]string, name string, named *ast.TypeSpec) {
+	structure, ok := named.Type.(*ast.StructType)
+	if !ok {
+		return
+	}
+	for _, field := range structure.Fields.List {
+		for _, one := range field.Names {
+			docs[name+"."+one.Name] = line(field.Doc, field.Comment)
+		}
+	}
+}
+
+// line is what comments say, without line breaks.
+func line(comments ...*ast.CommentGroup) string {
+	var words []string
+	for _, comment := range comments {
+		words = append(words, strings.Fields(comment.Text())...)
+	}
+	return strings.Join(words, " ")
 }

@@ -43,6 +43,8 @@ type Options struct {
 	Config map[string]any
 	// Tools is the directory with the CLI and the pulumi-eks provider. Default: "bin" in Project.
 	Tools string
+	// Providers are further ones on loopback, by package and port ("kansoku:40123"). Default: none.
+	Providers []string
 	// Output receives the engine's own progress, with colours if Colour. Default: nothing.
 	Output io.Writer
 	Colour bool
@@ -136,7 +138,8 @@ func New(ctx context.Context, options Options) (_ *Engine, err error) {
 	if err = found.install(e.path("shims")); err != nil {
 		return nil, err
 	}
-	environment := e.environment(providers+","+e.eks.attachment(), fmt.Sprintf("%s:%d", project.Runtime.Name(), e.starts.port))
+	attached := strings.Join(append([]string{providers, e.eks.attachment()}, options.Providers...), ",")
+	environment := e.environment(attached, fmt.Sprintf("%s:%d", project.Runtime.Name(), e.starts.port))
 	e.eks.serve(found.provider(environment, e.proxy.address()))
 	return e, e.open(ctx, found, project, environment)
 }
