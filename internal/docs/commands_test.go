@@ -150,8 +150,11 @@ func withoutRedirections(words []string) []string {
 			}
 			continue
 		}
-		if len(kept) == 0 && assignment.MatchString(words[i]) {
+		if len(kept) == 0 && (assignment.MatchString(words[i]) || slices.Contains([]string{"!", "do", "else", "if", "then", "until", "while"}, words[i])) {
 			continue
+		}
+		if len(kept) == 0 && slices.Contains([]string{"done", "fi", "for"}, words[i]) {
+			return nil
 		}
 		kept = append(kept, words[i])
 	}
@@ -180,7 +183,7 @@ func judges() map[string]judge {
 		},
 	}
 	for _, tool := range []string{
-		"awk", "base64", "cat", "cd", "column", "comm", "cp", "cut", "date", "diff", "echo", "export", "grep", "head", "jq", "ls", "mkdir", "printf",
+		"awk", "base64", "cat", "cd", "column", "comm", "cp", "cut", "date", "diff", "echo", "export", "grep", "head", "jq", "ls", "mkdir", "printf", "read",
 		"sed", "sleep", "sort", "tail", "tee", "tr", "uniq", "wc", "watch", "gunzip", "zcat", "amtool", "logcli", "promtool",
 	} {
 		all[tool] = fine
@@ -655,6 +658,7 @@ func judged(t *testing.T, h *held) {
 	for _, line := range []string{
 		"make preview STACK=prod OUT=out", "bin/preview -stack prod", "curl -s 'localhost:3100/ready?a=b' | jq -r '.a | .b'", "go test ./components/loki/",
 		"kubectl -n monitoring delete pod loki-0", "kubectl -n monitoring get statefulset prometheus-k8s -o jsonpath='{.spec}'",
+		"make -s images STACK=prod | while read -r from to; do crane copy \"$from\" \"$to\"; done",
 		"KUBECONFIG=x kubectl get nodes -L topology.kubernetes.io/zone > nodes", "kubectl -n monitoring logs loki-0 --since=1h | grep -E 'a|b'",
 	} {
 		simple, err := shell(line)
