@@ -1,6 +1,7 @@
 package loki_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestMigrateToTSDBRefuses(t *testing.T) {
 func TestIndexNeededUntil(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
-	moved := append(dynamo[:1:1], loki.Period{From: "2027-01-10", Index: loki.TSDB})
+	moved := slices.Concat(dynamo, []loki.Period{{From: "2027-01-10", Index: loki.TSDB}})
 	until, known := loki.IndexNeededUntil(moved, 30*day)
 	require.True(t, known)
 	require.Equal(t, "2027-02-11", until.Format(time.DateOnly), "30 days, and two for what is stored late")
@@ -78,7 +79,7 @@ func TestIndexNeededUntil(t *testing.T) {
 	require.True(t, known)
 	require.Equal(t, "2027-01-13", until.Format(time.DateOnly), "rounded up to a whole day")
 
-	again := append(moved[:2:2], loki.Period{From: "2027-03-01", Index: loki.DynamoDB}, loki.Period{From: "2027-04-01", Index: loki.TSDB})
+	again := slices.Concat(moved, []loki.Period{{From: "2027-03-01", Index: loki.DynamoDB}, {From: "2027-04-01", Index: loki.TSDB}})
 	until, known = loki.IndexNeededUntil(again, day)
 	require.True(t, known)
 	require.Equal(t, "2027-04-04", until.Format(time.DateOnly), "the last of them counts")

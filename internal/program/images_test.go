@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,13 +29,9 @@ func planned(t *testing.T, stack string, monitoring, config map[string]any) []of
 	require.NoError(t, yaml.Unmarshal(content, &file))
 	all, ok := file.Config["kansoku:monitoring"].(map[string]any)
 	require.True(t, ok)
-	for key, value := range monitoring {
-		all[key] = value
-	}
+	maps.Copy(all, monitoring)
 	override := map[string]any{"kansoku:monitoring": all}
-	for key, value := range config {
-		override[key] = value
-	}
+	maps.Copy(override, config)
 	made, err := offline.Planned(offline.Options{Project: root, Stack: stack, Program: program.WithKeys, Config: override})
 	require.NoError(t, err)
 	return made
@@ -42,11 +39,8 @@ func planned(t *testing.T, stack string, monitoring, config map[string]any) []of
 
 func with(settings, more map[string]any) map[string]any {
 	all := map[string]any{}
-	for _, from := range []map[string]any{settings, more} {
-		for key, value := range from {
-			all[key] = value
-		}
-	}
+	maps.Copy(all, settings)
+	maps.Copy(all, more)
 	return all
 }
 
