@@ -166,7 +166,10 @@ func everyPage() []page {
 		},
 		{
 			"grafana", "components/grafana",
-			[]part{component[grafana.Grafana, grafana.Args]("New", "grafana:Grafana")},
+			[]part{
+				component[grafana.Grafana, grafana.Args]("New", "grafana:Grafana"),
+				component[grafana.Provisioning, grafana.ProvisioningArgs]("NewProvisioning", "grafana:Provisioning"),
+			},
 			"exampleGrafana", exampleGrafana,
 		},
 		{
