@@ -450,6 +450,10 @@ func configurationKey(words []string) error {
 
 // helpOf is what the CLI says of a subcommand; empty if it has none such.
 func (h *held) helpOf(subcommand []string) string {
+	// The CLI describes a command under one of its names only.
+	if slices.Equal(subcommand, []string{"stack", "init"}) {
+		subcommand = []string{"stack", "new"}
+	}
 	page, err := os.ReadFile(filepath.Join(h.help, strings.Join(append([]string{"pulumi"}, subcommand...), "_")+".md"))
 	if err != nil {
 		return ""

@@ -152,7 +152,13 @@ func exampleGrafana(ctx *pulumi.Context) error {
 		return err
 	}
 	ctx.Export("password", shown.AdminPassword)
-	return nil
+	// Or for a Grafana that is there already:
+	_, err = grafana.NewProvisioning(ctx, "shown", &grafana.ProvisioningArgs{
+		ExistingSettings: grafana.ExistingSettings{Namespace: "grafana"},
+		ThanosURL:        pulumi.String("http://thanos-query-frontend.monitoring.svc:10902"),
+		Dashboards:       own[:1],
+	})
+	return err
 }
 
 func exampleOperator(ctx *pulumi.Context) error {

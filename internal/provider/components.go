@@ -41,6 +41,7 @@ func components() []infer.InferredComponent {
 		component("kansoku:exporters:KubeStateMetrics", kubestatemetrics.New),
 		component("kansoku:exporters:NodeExporter", nodeexporter.New),
 		component("kansoku:grafana:Grafana", grafana.New),
+		component("kansoku:grafana:Provisioning", grafana.NewProvisioning),
 		component("kansoku:infra:Bucket", infra.NewBucket),
 		component("kansoku:infra:Table", infra.NewTable),
 		component("kansoku:infra:WorkloadRole", infra.NewWorkloadRole),
